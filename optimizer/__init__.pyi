@@ -3,6 +3,7 @@ from .azure import connect as connect
 from .cloud import emulate_estate as emulate_estate
 from .cloud import open_twin as open_twin
 from .config import read_rules as read_rules
+from .demo import generate_demo as generate_demo
 from .engine import SERIAL as SERIAL
 from .engine import Engine as Engine
 from .engine import open_engine as open_engine
@@ -14,11 +15,10 @@ from .errors import EngineError as EngineError
 from .errors import EstateError as EstateError
 from .errors import OptimizerError as OptimizerError
 from .errors import VerificationError as VerificationError
-from .estate.demo import generate_demo as generate_demo
-from .estate.folder import Estate as Estate
-from .estate.folder import open_estate as open_estate
-from .estate.pull_options import PullOptions as PullOptions
-from .estate.pull_source import PullScope as PullScope
+from .estate import Estate as Estate
+from .estate import open_estate as open_estate
+from .intake import PullOptions as PullOptions
+from .intake import PullScope as PullScope
 from .journal import read_journal as read_journal
 from .model.rule_windows import Window as Window
 from .model.rules import Rule as Rule

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from optimizer.estate.document import EstateDocument
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate, EstateDocument
 from optimizer.model.clock import SYSTEM_CLOCK, FasterClock
 from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock
@@ -79,8 +78,7 @@ def emulate_estate(
     ValueError
         The speed is below 1.
     """
-    from optimizer.emulator import Emulator, EmulatorSettings, Faults
-    from optimizer.estate.moved import MovedLoad, move_jobs
+    from optimizer.emulator import Emulator, EmulatorSettings, Faults, MovedLoad, move_jobs
 
     if speed < 1:
         raise ValueError(f"speed is {speed}; allowed: 1 or more")

@@ -16,9 +16,9 @@ from optimizer.config import read_rules
 from optimizer.emulator import Emulator
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.parts import JOB_SCHEMA
-from optimizer.estate.pull import pull
-from optimizer.estate.pull_options import PullOptions
-from optimizer.estate.pull_source import PullScope
+from optimizer.intake.pull.estate_pull import pull_to_folder
+from optimizer.intake.pull.pull_options import PullOptions
+from optimizer.intake.pull.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import write_plan
 from optimizer.rollout.carry_out.pace import Pace
@@ -74,7 +74,7 @@ def run_in_cloud(case_file: Path, rules_file: Path, folder: Path) -> CloudRun:
         connection = Connection.to_emulator(emulator.endpoint, emulator.ca_file)
         vaults = tuple(str(vault["id"]) for vault in truth.document.vaults)
         with azure_source(connection) as source:
-            pull(PullScope(vaults=vaults), folder / "estate", source, PullOptions(days=20), clock=clock)
+            pull_to_folder(PullScope(vaults=vaults), folder / "estate", source, PullOptions(days=20), clock=clock)
         estate = open_estate(folder / "estate")
         plan = make_plan(estate, rules, effort=1, path=folder / "plan.json")
         write_plan(plan, folder / "plan.json")

@@ -39,7 +39,17 @@ SystemClock.now = lambda _self: NOW
 logging.getLogger("optimizer.solve.compiled").setLevel(logging.WARNING)
 
 COMPILES = "tests/solve/search/test_solver.py"
-WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")
+WITHOUT_SOLVER = (
+    "tests/azure/",
+    "tests/emulator/",
+    "tests/arm/",
+    "tests/demo/",
+    "tests/estate/",
+    "tests/files/",
+    "tests/intake/",
+    "tests/model/",
+    "tests/report/",
+)
 LONG = (
     "tests/cli/test_commands.py",
     "tests/rollout/carry_out/test_executor.py",

@@ -9,7 +9,7 @@ import pytest
 
 import optimizer
 from optimizer.journal import read_history
-from tests.estate.inputs import write_load, write_vms
+from tests.intake.inputs import write_load, write_vms
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
 BOTH = pytest.mark.parametrize("as_given", [str, Path])

@@ -9,8 +9,8 @@ import polars as pl
 
 import optimizer
 from optimizer.azure.connection import Connection
+from optimizer.demo.generate import DEMO_AS_OF
 from optimizer.emulator import Emulator
-from optimizer.estate.demo import DEMO_AS_OF
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.rehearse.rehearsal import compare_estates
 from tests.azure.clouds import subscriptions_of

@@ -16,8 +16,7 @@ from optimizer.ports import Clock
 if TYPE_CHECKING:
     from optimizer.azure.reader import AzureBackupReader
     from optimizer.azure.service import AzureBackupService
-    from optimizer.estate.pull_options import PullOptions
-    from optimizer.estate.pull_source import PullSource
+    from optimizer.intake import PullOptions, PullSource
 
 CLOUDS = {
     "public": (

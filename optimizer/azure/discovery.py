@@ -40,7 +40,7 @@ _NOT_KEPT = ("osProfile", "networkProfile", "diagnosticsProfile")
 
 
 class GraphDirectory:
-    """A :class:`optimizer.estate.pull_source.Directory` that queries Resource Graph.
+    """A :class:`optimizer.intake.pull.pull_source.Directory` that queries Resource Graph.
 
     Parameters
     ----------

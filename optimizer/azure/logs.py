@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optimizer.arm import parse_time
 from optimizer.azure.errors import redact, translated
 from optimizer.azure.limiter import Pacer
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, DataError, RejectedError, UncertainError
-from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
-from optimizer.estate.raw_jobs import parse_time
+from optimizer.intake import LoadChunk, LoadTarget, Refusal
 from optimizer.model.arm_id import ArmId, VmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import arm_id
@@ -71,7 +71,7 @@ JOBS = """AddonAzureBackupJobs
 
 
 class Workspaces:
-    """Log Analytics workspaces as a ``LoadReader`` and ``JobLog`` of :mod:`optimizer.estate.pull_source`.
+    """Log Analytics workspaces as a ``LoadReader`` and ``JobLog`` of :mod:`optimizer.intake.pull.pull_source`.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ _API_VERSION = "2024-07-01"
 
 
 class MachineFinder:
-    """Reader of single VMs; an :data:`optimizer.estate.pull_source.FindVm`.
+    """Reader of single VMs; an :data:`optimizer.intake.pull.pull_source.FindVm`.
 
     Parameters
     ----------

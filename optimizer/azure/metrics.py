@@ -25,7 +25,7 @@ from optimizer.azure.metrics_answer import BatchAnswer, Floats, read_answer
 from optimizer.azure.splitting import SplitBudget
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
-from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
+from optimizer.intake import LoadChunk, LoadTarget, Refusal
 from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.timegrid import BINS_PER_DAY
@@ -87,7 +87,7 @@ class Batch:
 
 
 class MetricsReader:
-    """A :class:`optimizer.estate.pull_source.LoadReader` that queries Azure Monitor.
+    """A :class:`optimizer.intake.pull.pull_source.LoadReader` that queries Azure Monitor.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Azure clients for ``pull``, behind the ports of :mod:`optimizer.estate.pull_source`."""
+"""Azure clients for ``pull``, behind the ports of :mod:`optimizer.intake.pull.pull_source`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics import MetricsReader, Statistic
 from optimizer.azure.reader import AzureBackupReader
 from optimizer.azure.traffic import Traffic, watch
-from optimizer.estate.pull_source import PullSource, check_workspaces
+from optimizer.intake import PullSource, check_workspaces
 
 Client = TypeVar("Client")
 

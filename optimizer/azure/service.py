@@ -10,12 +10,11 @@ from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+from optimizer.arm import WRITABLE_TYPES, is_vm_policy
 from optimizer.azure.errors import translated
 from optimizer.azure.operations import FirstAnswer, FirstReply
 from optimizer.azure.reader import AzureBackupReader
 from optimizer.errors import DataError, NotSentError, RejectedError, UncertainError
-from optimizer.estate.arm_items import WRITABLE_TYPES
-from optimizer.estate.arm_policy import is_vm_policy
 from optimizer.model.arm_id import ItemId, PolicyId, VmId
 from optimizer.model.raw import word
 from optimizer.ports import Accepted

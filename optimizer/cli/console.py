@@ -50,7 +50,7 @@ def words_given(*options: str) -> tuple[str, ...]:
         Names of options, such as ``--estate``.  Those that neither the command line nor the environment gives are
         left out.
     """
-    from optimizer.estate.remote import hide_password
+    from optimizer.files import hide_password
 
     context = click.get_current_context()
     words: list[str] = []
@@ -333,7 +333,7 @@ class NewFolder(click.ParamType[Path]):
             It is named by URL.
         """
         if "://" in str(value):
-            from optimizer.estate.remote import require_local
+            from optimizer.files import require_local
 
             require_local(str(value))
         return Path(str(_FOLDER.convert(str(value), param, ctx)))

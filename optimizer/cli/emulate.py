@@ -16,7 +16,7 @@ from optimizer.cli.numbers import Number, WholeNumber
 if TYPE_CHECKING:
     from types import FrameType
 
-    from optimizer.estate.document import EstateDocument
+    from optimizer.estate import EstateDocument
 
 FASTEST = 600
 """Maximum speed: a request that takes a second then takes 10 minutes on the clock of the emulator.
@@ -71,7 +71,7 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
     import shlex
 
     from optimizer.cloud import emulate_estate
-    from optimizer.estate.folder import open_estate
+    from optimizer.estate import open_estate
 
     opened = open_estate(estate)
     emulator = emulate_estate(opened, port=port, faults=faults, seed=seed, speed=speed, clock=current_clock())

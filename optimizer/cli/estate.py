@@ -66,8 +66,8 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
     DIR (default: backup-demo) then contains the estate, plan.json and report.html.
     """
-    from optimizer.estate.demo import generate_demo
-    from optimizer.estate.folder import open_estate
+    from optimizer.demo import generate_demo
+    from optimizer.estate import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.planning import make_plan_of, prepare
@@ -173,7 +173,7 @@ def import_(
     A plan made from --resources can be handed to somebody who may apply it; a plan made from --vms cannot be
     applied. Nothing is written unless all files are sound.
     """  # noqa: D301  # click looks for the character, not for its name
-    from optimizer.estate.csv_import import ImportOptions
+    from optimizer.intake import ImportOptions
     from optimizer.report import render_import
     from optimizer.workflow import import_estate, import_resources
 
@@ -228,7 +228,7 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     spread them, VMs that are busy in their start window, policies and vaults at their limits, and what is unknown.
     """
     from optimizer.cli.rules import load_rules
-    from optimizer.estate.folder import open_estate
+    from optimizer.estate import open_estate
     from optimizer.planning import prepare
     from optimizer.report import last_line, render_audit
     from optimizer.workflow import audit_case

@@ -19,7 +19,7 @@ from optimizer.cli.what_if import refuse_questions
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
-    from optimizer.estate.folder import Estate
+    from optimizer.estate import Estate
     from optimizer.model.rules import Rules
     from optimizer.plan.document import PlanDocument
 
@@ -138,7 +138,7 @@ def plan(
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
     """
-    from optimizer.estate.folder import open_estate
+    from optimizer.estate import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.report import last_line, render_plan

@@ -16,8 +16,7 @@ from optimizer.cli.numbers import WholeNumber
 
 if TYPE_CHECKING:
     from optimizer.azure import AzureCloud
-    from optimizer.estate.pull_options import PullOptions
-    from optimizer.estate.pull_source import PullScope
+    from optimizer.intake import PullOptions, PullScope
 
 PARTLY_FAILED = 6
 """Exit code: the estate is written, but a part of it could not be pulled."""
@@ -45,7 +44,7 @@ def pull_scope(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_scope(
         *args: Any, subscriptions: tuple[str, ...], groups: tuple[str, ...], vaults: tuple[str, ...], **kwargs: Any
     ) -> object:
-        from optimizer.estate.pull_source import PullScope
+        from optimizer.intake import PullScope
 
         return command(*args, scope=PullScope(subscriptions, groups, vaults), **kwargs)
 
@@ -94,7 +93,7 @@ def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
         concurrency: int,
         **kwargs: Any,
     ) -> object:
-        from optimizer.estate.pull_options import PullOptions
+        from optimizer.intake import PullOptions
 
         options = PullOptions(append, days, job_days, statistic, workspaces, workers=concurrency)
         return command(*args, options=options, **kwargs)

@@ -16,7 +16,7 @@ from optimizer.cli.rules import history_option, rules_options
 from optimizer.cli.search import SearchSettings, search_options
 
 if TYPE_CHECKING:
-    from optimizer.estate.folder import Estate
+    from optimizer.estate import Estate
     from optimizer.model.rules import Rules
     from optimizer.whatif import Scenario
 
@@ -89,7 +89,7 @@ def what_if(
     Nothing is written, so no scenario can be applied by mistake. Exit code 3 means that at least one scenario has no
     schedule; the answer still reports all of them.
     """
-    from optimizer.estate.folder import open_estate
+    from optimizer.estate import open_estate
     from optimizer.whatif import Scenario, read_scenarios
 
     if sensitivity and (changes or scenarios_file):
@@ -164,7 +164,7 @@ def refuse_questions(command: Callable[..., Any]) -> Callable[..., Any]:
         if old_changes or old_scenarios or old_sensitivity:
             import shlex
 
-            from optimizer.estate.remote import hide_password
+            from optimizer.files import hide_password
 
             words = [
                 hide_password(str(estate)),

@@ -14,7 +14,7 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 
 if TYPE_CHECKING:
-    from optimizer.estate.document import EstateDocument
+    from optimizer.estate import EstateDocument
     from optimizer.ports import Resource
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optimizer.estate.document import EstateDocument
+    from optimizer.estate import EstateDocument
     from optimizer.ports import Clock, LoadSource
 
 _WRITES = {"policy.put", "item.put", "policy.delete"}

@@ -24,7 +24,7 @@ from optimizer.model.raw import properties_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from optimizer.estate.document import EstateDocument
+    from optimizer.estate import EstateDocument
     from optimizer.ports import Clock, Resource
 
 

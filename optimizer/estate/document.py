@@ -5,18 +5,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from datetime import UTC, date
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
+from optimizer.arm import Absence, ArmResources, Source, build_inventory
 from optimizer.errors import EstateError
-from optimizer.estate.remote import Location
+from optimizer.files import Location
 from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
-from optimizer.model.raw import parse_json
-from optimizer.model.strict import StrictModel
+from optimizer.model.inventory import Inventory
+from optimizer.model.load import Metric
+from optimizer.model.raw import canonical_json, parse_json
+from optimizer.model.strict import StrictModel, UtcDatetime
 from optimizer.model.timegrid import in_calendar
 from optimizer.ports import Resource
 
@@ -24,13 +29,6 @@ ESTATE_SCHEMA_VERSION: Final = 1
 """Version of the format of ``estate.json``."""
 
 ESTATE_FILE = "estate.json"
-
-Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
-
-Absence = Literal["gone", "hidden"]
-"""How a VM is missing: the service says that it does not exist (gone), or this account may not read it (hidden)."""
-
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 
 
 class Part(StrictModel):
@@ -106,7 +104,7 @@ class EstateDocument(StrictModel):
     schema_version: Literal[1] = ESTATE_SCHEMA_VERSION
     created_at: UtcDatetime
     as_of: Annotated[AwareDatetime, AfterValidator(in_calendar)]
-    source: Literal["import", "resources", "demo", "azure"]
+    source: Source
     vaults: tuple[Resource, ...] = ()
     policies: tuple[Resource, ...] = ()
     protected_items: tuple[Resource, ...] = ()
@@ -118,6 +116,23 @@ class EstateDocument(StrictModel):
     load_metadata: LoadMetadata = LoadMetadata()
     load: tuple[LoadPart, ...] = ()
     jobs: tuple[Part, ...] = ()
+
+    def resources(self) -> ArmResources:
+        """Raw ARM resources of the estate."""
+        return ArmResources(**{field.name: getattr(self, field.name) for field in fields(ArmResources)})
+
+    def inventory(self, service_from: Sequence[str], *, present: Iterable[str] = ()) -> Inventory:
+        """Inventory of the estate: vaults, policies, items and VMs.
+
+        Parameters
+        ----------
+        service_from
+            Sources of a VM's service, in order; the first that the VM has decides.
+        present
+            Ids of VMs that count as existing even if the estate does not list them, so that moved VMs can be moved
+            back.
+        """
+        return build_inventory(self.resources(), service_from, present=present)
 
     def fingerprint(self) -> str:
         """``sha256:`` and the digest of the canonical JSON without ``created_at``.
@@ -144,11 +159,6 @@ class EstateDocument(StrictModel):
 
 def _one_line(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
-
-
-def canonical_json(value: object) -> bytes:
-    """Unique spelling of a JSON value, for hashing: sorted keys, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_document(folder: Location) -> EstateDocument:

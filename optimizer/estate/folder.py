@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from optimizer.estate.document import EstateDocument, read_document
-from optimizer.estate.remote import Location, locate, seen_by_workers
+from optimizer.files import Location, locate, seen_by_workers
 from optimizer.model.html_table import MOST_ROWS, counted, html_table, html_view
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
@@ -63,9 +63,7 @@ class Estate:
         DataError
             A policy or an item cannot be used.
         """
-        from optimizer.estate.arm import build_inventory
-
-        return build_inventory(self.document, service_from)
+        return self.document.inventory(service_from)
 
     def vms(self, service_from: Sequence[str] = DEFAULT_SERVICE_FROM) -> pl.DataFrame:
         """VMs with a scheduled backup as a data frame with one row each, in the order of the inventory.

@@ -12,19 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.estate.document import LoadPart
-from optimizer.estate.parts import (
-    METRICS,
-    blank,
-    find_rows,
-    merge_days,
-    names_in_parts,
-    read_part,
-    to_arrays,
-    to_day,
-)
-from optimizer.estate.remote import Location
+from optimizer.estate.parts import find_rows, names_in_parts, read_part, to_arrays
 from optimizer.estate.vm_names import find_vm, no_such_vm
-from optimizer.model.load import DayLoad, FloatArray
+from optimizer.files import Location
+from optimizer.model.load import METRICS, DayLoad, FloatArray, blank, merge_days, to_day
 
 
 @dataclass(frozen=True, slots=True)

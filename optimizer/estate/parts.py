@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from optimizer.errors import EstateError
-from optimizer.estate.document import Metric, Part
-from optimizer.estate.remote import Location, RemotePath
+from optimizer.estate.document import Part
+from optimizer.files import Location, RemotePath
 from optimizer.model.arm_id import ArmId
-from optimizer.model.load import DayLoad
-from optimizer.model.timegrid import BINS_PER_DAY
+from optimizer.model.load import METRICS, DayLoad
 
 ROW_GROUP = 256
 """Number of VMs per row group; small enough to read a month of one VM without the rest."""
-
-FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
-METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
 
 JOB_SCHEMA: dict[str, pl.DataType] = {
     "vm": pl.String(),
@@ -38,8 +33,6 @@ JOB_SCHEMA: dict[str, pl.DataType] = {
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """Exceptions of polars for damaged files."""
-
-Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
 
 
 def encode_day(load: DayLoad) -> bytes:
@@ -208,47 +201,3 @@ def _again(folder: Location) -> str:
 def to_arrays(frame: pl.DataFrame) -> dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]:
     """Metrics of a load part as arrays of shape (V, 288)."""
     return {metric: frame[metric].to_numpy() for metric in METRICS if metric in frame.columns}
-
-
-def to_day(day: date, vm_ids: tuple[str, ...], arrays: Arrays) -> DayLoad:
-    """Load of a day; a required metric that no part has is unknown in every bin."""
-    unknown = np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32)
-    metrics = {"cpu_percent": unknown, "mem_percent": unknown, **arrays}
-    return DayLoad(day, vm_ids, **metrics)  # type: ignore[arg-type]  # the keys are METRICS, each of its own dtype
-
-
-def is_unknown(metric: str, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """Whether each bin of a metric is unknown."""
-    return values < 0 if metric == "running" else np.isnan(values)
-
-
-def blank(metric: str, num_vms: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int8]:
-    """Array of shape (num_vms, 288) in which every bin is unknown."""
-    if metric == "running":
-        return np.full((num_vms, BINS_PER_DAY), -1, dtype=np.int8)
-    return np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32)
-
-
-def merge_days(days: list[DayLoad]) -> DayLoad:
-    """Merge several loads of one day: each fills in bins that the earlier ones do not know.
-
-    Parameters
-    ----------
-    days
-        Loads of the same day, at least one, without contradictions (the import ensures this).
-    """
-    if len(days) == 1:
-        return days[0]
-    vm_ids = tuple(sorted(set().union(*(day.vm_ids for day in days))))
-    index = {vm: row for row, vm in enumerate(vm_ids)}
-    merged: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = {}
-    for day in days:
-        rows = np.array([index[vm] for vm in day.vm_ids], dtype=np.int64)
-        for metric in METRICS:
-            values = getattr(day, metric)
-            if values is None:
-                continue
-            target = merged.setdefault(metric, blank(metric, len(vm_ids)))
-            old = target[rows]
-            target[rows] = np.where(is_unknown(metric, old), values, old)
-    return to_day(days[0].date, vm_ids, merged)

@@ -11,20 +11,13 @@ from typing import Literal, Self
 
 import polars as pl
 
+from optimizer.arm import Absence
 from optimizer.errors import EstateError
-from optimizer.estate.atomic import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
-from optimizer.estate.document import (
-    ESTATE_FILE,
-    Absence,
-    EstateDocument,
-    LoadMetadata,
-    LoadPart,
-    Metric,
-    Part,
-)
-from optimizer.estate.parts import JOB_SCHEMA, METRICS, digest, encode, encode_day
+from optimizer.estate.document import ESTATE_FILE, EstateDocument, LoadMetadata, LoadPart, Part
+from optimizer.estate.parts import JOB_SCHEMA, digest, encode, encode_day
+from optimizer.files import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
 from optimizer.model.arm_id import ArmId
-from optimizer.model.load import DayLoad
+from optimizer.model.load import METRICS, DayLoad, Metric
 from optimizer.ports import Resource
 
 

@@ -20,13 +20,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from optimizer.errors import ApplyError, JournalError
-from optimizer.estate.atomic import sync_folder, translate_write_errors
-from optimizer.estate.document import UtcDatetime
+from optimizer.files import sync_folder, translate_write_errors
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import Stopped
 from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
-from optimizer.model.strict import StrictModel
+from optimizer.model.strict import StrictModel, UtcDatetime
 from optimizer.ports import Resource
 
 WriteKind = Literal["create_policy", "edit_policy", "reassign_item", "delete_policy"]

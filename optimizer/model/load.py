@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from optimizer.model.timegrid import BINS_PER_DAY
 
 FloatArray = npt.NDArray[np.float32]
 
 RUNNING, STOPPED, UNKNOWN = 1, 0, -1
 """Values of :attr:`DayLoad.running`: running, off, and unknown."""
+
+
+Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
+
+FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
+METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
+
+Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
+"""Values of each metric, shape (V, 288)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +53,47 @@ class DayLoad:
     cpu_max: FloatArray | None = None
     mem_max: FloatArray | None = None
     running: npt.NDArray[np.int8] | None = None
+
+
+def to_day(day: date, vm_ids: tuple[str, ...], arrays: Arrays) -> DayLoad:
+    """Load of a day; a required metric that no part has is unknown in every bin."""
+    unknown = np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32)
+    metrics = {"cpu_percent": unknown, "mem_percent": unknown, **arrays}
+    return DayLoad(day, vm_ids, **metrics)  # type: ignore[arg-type]  # the keys are METRICS, each of its own dtype
+
+
+def is_unknown(metric: str, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+    """Whether each bin of a metric is unknown."""
+    return values < 0 if metric == "running" else np.isnan(values)
+
+
+def blank(metric: str, num_vms: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int8]:
+    """Array of shape (num_vms, 288) in which every bin is unknown."""
+    if metric == "running":
+        return np.full((num_vms, BINS_PER_DAY), -1, dtype=np.int8)
+    return np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32)
+
+
+def merge_days(days: list[DayLoad]) -> DayLoad:
+    """Merge several loads of one day: each fills in bins that the earlier ones do not know.
+
+    Parameters
+    ----------
+    days
+        Loads of the same day, at least one, without contradictions (the import ensures this).
+    """
+    if len(days) == 1:
+        return days[0]
+    vm_ids = tuple(sorted(set().union(*(day.vm_ids for day in days))))
+    index = {vm: row for row, vm in enumerate(vm_ids)}
+    merged: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = {}
+    for day in days:
+        rows = np.array([index[vm] for vm in day.vm_ids], dtype=np.int64)
+        for metric in METRICS:
+            values = getattr(day, metric)
+            if values is None:
+                continue
+            target = merged.setdefault(metric, blank(metric, len(vm_ids)))
+            old = target[rows]
+            target[rows] = np.where(is_unknown(metric, old), values, old)
+    return to_day(days[0].date, vm_ids, merged)

@@ -43,6 +43,11 @@ def parse_json(content: str | bytes) -> Any:
     return value
 
 
+def canonical_json(value: object) -> bytes:
+    """Unique spelling of a JSON value, for hashing: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def parse_toml(content: str) -> dict[str, Any]:
     """Parse TOML text.
 

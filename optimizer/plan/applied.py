@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.ports import Resource

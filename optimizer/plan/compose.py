@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.raw import id_of

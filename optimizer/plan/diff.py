@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from optimizer.estate.arm_policy import with_start
+from optimizer.arm import with_start
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.caseless import Caseless

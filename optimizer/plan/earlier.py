@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.errors import DataError
-from optimizer.estate.folder import Estate
-from optimizer.estate.remote import is_url
+from optimizer.estate import Estate
+from optimizer.files import is_url
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory

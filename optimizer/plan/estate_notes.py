@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from optimizer.estate.arm_items import EXPECTED, REFUSED
+from optimizer.arm import EXPECTED, REFUSED
 from optimizer.model.inventory import Inventory
 
 _SHOWN = 3

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from optimizer.arm import is_vm_policy, policy_of, source_vm, twin_key, with_start
 from optimizer.errors import DataError
-from optimizer.estate.arm_items import policy_of, source_vm
-from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
-from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId, ItemId, PolicyId, VaultId, VmId
 from optimizer.model.caseless import Caseless
-from optimizer.model.raw import id_of, properties_of
+from optimizer.model.raw import canonical_json, id_of, properties_of
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem

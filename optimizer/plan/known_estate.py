@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from optimizer.arm import policy_of, source_vm
 from optimizer.errors import EstateError
-from optimizer.estate.arm_items import policy_of, source_vm
-from optimizer.estate.document import EstateDocument
-from optimizer.estate.folder import open_estate
-from optimizer.estate.remote import Location
+from optimizer.estate import EstateDocument, open_estate
+from optimizer.files import Location
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.document import EditPolicy, PlanDocument

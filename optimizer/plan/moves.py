@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
 from optimizer.plan.carried_out import in_stages, spread_in_order

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from optimizer.estate.arm_items import policy_of
-from optimizer.estate.document import EstateDocument
+from optimizer.arm import policy_of
+from optimizer.estate import EstateDocument
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from optimizer.estate.atomic import translate_write_errors, write_bytes
-from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.estate import EstateDocument
+from optimizer.files import save_file
 from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
-from optimizer.model.raw import id_of
+from optimizer.model.raw import canonical_json, id_of
 from optimizer.model.strict import StrictModel
 from optimizer.plan.document import Change, CreatePolicy, PlanDocument, ReassignItem
 from optimizer.plan.errors import PlanFormatError
@@ -142,8 +142,7 @@ def write_rollback(
     content = json.dumps(found.model_dump(mode="json", exclude={"estate"}), ensure_ascii=False, indent=1)
     assert found.estate is not None
     text = f'{content.removesuffix("}").rstrip()},\n "estate": {found.estate.to_json()}}}\n'
-    with translate_write_errors(path):
-        write_bytes(path, text.encode())
+    save_file(path, text.encode())
 
 
 def read_rollback(path: Path) -> RollbackDocument:

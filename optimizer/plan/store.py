@@ -11,9 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from optimizer.errors import EstateError
-from optimizer.estate.atomic import translate_write_errors, write_bytes
-from optimizer.estate.folder import Estate, open_estate
-from optimizer.estate.remote import Location, RemotePath, is_url
+from optimizer.estate import Estate, open_estate
+from optimizer.files import Location, RemotePath, is_url, save_file
 from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
 from optimizer.model.timegrid import format_start
@@ -35,8 +34,7 @@ def write_plan(plan: PlanDocument, path: str | Path) -> None:
         The file cannot be written.
     """
     path = Path(path)
-    with translate_write_errors(path):
-        write_bytes(path, (plan.model_dump_json(indent=1) + "\n").encode())
+    save_file(path, (plan.model_dump_json(indent=1) + "\n").encode())
 
 
 def read_plan(path: str | Path) -> PlanDocument:

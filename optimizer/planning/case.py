@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import ConfigError, DataError
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.journal import last_moves, read_history
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory

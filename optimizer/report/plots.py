@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optimizer.errors import DataError
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.timegrid import SLOTS_PER_DAY
 from optimizer.plan.case import Case
 from optimizer.plan.document import PlanDocument, ScheduleEntry

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
@@ -19,13 +19,7 @@ from optimizer.risk.forecast import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
-from optimizer.whatif.document import (
-    NewVm,
-    PlanFigures,
-    Range,
-    ScenarioAnswer,
-    WhatIf,
-)
+from optimizer.whatif.document import NewVm, PlanFigures, Range, ScenarioAnswer, WhatIf
 from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
 

@@ -9,8 +9,7 @@ from pydantic import BaseModel
 
 from optimizer.config import validate_rules
 from optimizer.errors import ConfigError
-from optimizer.estate.document import EstateDocument
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate, EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import Horizon

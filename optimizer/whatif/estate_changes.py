@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optimizer.errors import ConfigError
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, ProtectedItem, Vault

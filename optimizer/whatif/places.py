@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Policy

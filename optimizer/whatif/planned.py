@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optimizer.engine import Engine
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules

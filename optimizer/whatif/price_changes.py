@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.solve import Search
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
-from optimizer.whatif.document import (
-    PriceAnswer,
-    PriceName,
-    Sensitivity,
-    VmStability,
-)
+from optimizer.whatif.document import PriceAnswer, PriceName, Sensitivity, VmStability
 from optimizer.whatif.planned import Planned, Planner
 
 PRICES: tuple[PriceName, ...] = (

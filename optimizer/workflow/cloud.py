@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from optimizer.estate.pull_options import PullOptions
-from optimizer.estate.pull_source import PullSource
+from optimizer.intake import PullOptions, PullSource
 from optimizer.ports import BackupCloud
 
 

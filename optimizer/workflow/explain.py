@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimizer.engine import SERIAL, Engine
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation

@@ -1,5 +1,5 @@
 """Use cases: make an estate from files, without access to a cloud."""
 
-from optimizer.estate.csv_import import import_estate, import_resources
+from optimizer.intake import import_estate, import_resources
 
 __all__ = ["import_estate", "import_resources"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.limit_prices import LimitPriceEntry, limit_prices
 from optimizer.plan.occupancy import starts_in_schedule

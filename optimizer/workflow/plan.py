@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import OptimizerError
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
 from optimizer.journal import read_history
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory

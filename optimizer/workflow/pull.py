@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from optimizer.estate.pull import pull
-from optimizer.estate.pull_options import PullOptions
-from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import PullScope
+from optimizer.intake import PullOptions, PullReport, PullScope, pull_to_folder
 from optimizer.ports import Progress, no_progress
 from optimizer.workflow.cloud import Cloud
 
@@ -43,4 +40,4 @@ def pull_estate(
         The folder is not free, contains another kind of estate or cannot be written, or an unfinished pull blocks it.
     """
     with cloud.open_source(options) as source:
-        return pull(scope, Path(out), source, options, clock=cloud.clock, progress=progress)
+        return pull_to_folder(scope, Path(out), source, options, clock=cloud.clock, progress=progress)

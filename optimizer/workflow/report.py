@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from optimizer.estate.atomic import translate_write_errors, write_bytes
-from optimizer.estate.folder import Estate
+from optimizer.estate import Estate
+from optimizer.files import save_file
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report import render_html
@@ -39,5 +39,4 @@ def write_report(
     """
     path = Path(page)
     content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits, zone=zone)
-    with translate_write_errors(path):
-        write_bytes(path, content.encode())
+    save_file(path, content.encode())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.estate import EstateDocument
+from optimizer.estate.document import EstateDocument
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optimizer.azure.logs import Workspaces
-from optimizer.estate.pull_source import LoadTarget
+from optimizer.intake.pull.pull_source import LoadTarget
 from tests.azure.wire import SUBSCRIPTION, VM, Answer, Wire
 
 WORKSPACE = "00000000-0000-4000-8000-00000000000a"

@@ -18,7 +18,7 @@ from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics import MOST_PARTS, MetricsReader
 from optimizer.azure.metrics_answer import read_answer
 from optimizer.azure.splitting import SplitBudget
-from optimizer.estate.pull_source import LoadChunk, LoadTarget
+from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget
 from tests.azure.wire import SUBSCRIPTION, Answer, Request, Wire
 
 DAY = date(2026, 2, 28)

@@ -11,15 +11,15 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.pull import azure_source
+from optimizer.demo.generate import DEMO_AS_OF, generate_demo
 from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import AuthError, DataError, ForbiddenError, UncertainError
-from optimizer.estate import Estate, open_estate
-from optimizer.estate.demo import DEMO_AS_OF, generate_demo
-from optimizer.estate.pull import pull
-from optimizer.estate.pull_options import PullOptions
-from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import PullScope
-from optimizer.estate.pull_vms import MOST_LOOKS, look_for
+from optimizer.estate.folder import Estate, open_estate
+from optimizer.intake.pull.estate_pull import pull_to_folder
+from optimizer.intake.pull.missing_vms import MOST_LOOKS, look_for
+from optimizer.intake.pull.pull_options import PullOptions
+from optimizer.intake.pull.pull_report import PullReport
+from optimizer.intake.pull.pull_source import PullScope
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import id_of
@@ -57,7 +57,7 @@ def pulled(emulator: Emulator, truth: Estate, out: Path, **options: Any) -> Pull
     """Pull a day of everything."""
     scope = PullScope(subscriptions=subscriptions_of(truth.document))
     with azure_source(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as source:
-        return pull(scope, out, source, PullOptions(days=1, **options), clock=VirtualClock(DEMO_AS_OF))
+        return pull_to_folder(scope, out, source, PullOptions(days=1, **options), clock=VirtualClock(DEMO_AS_OF))
 
 
 def test_vms_that_are_gone_are_idle_and_no_failure(truth: Estate, tmp_path: Path) -> None:

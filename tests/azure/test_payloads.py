@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from optimizer.arm.vm_policy import is_vm_policy
 from optimizer.azure.service import AzureBackupService
 from optimizer.errors import CloudError, RejectedError
-from optimizer.estate.arm_policy import is_vm_policy
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.timegrid import format_start

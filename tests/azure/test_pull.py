@@ -18,14 +18,14 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.pull import azure_source
 from optimizer.cli.pull import PARTLY_FAILED
 from optimizer.cli.pull import pull as pull_command
+from optimizer.demo.generate import DEMO_AS_OF, generate_demo
 from optimizer.emulator import Emulator, EmulatorSettings, Faults
 from optimizer.errors import CloudError
-from optimizer.estate import Estate, open_estate
-from optimizer.estate.demo import DEMO_AS_OF, generate_demo
-from optimizer.estate.pull import pull
-from optimizer.estate.pull_options import PullOptions
-from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import PullScope
+from optimizer.estate.folder import Estate, open_estate
+from optimizer.intake.pull.estate_pull import pull_to_folder
+from optimizer.intake.pull.pull_options import PullOptions
+from optimizer.intake.pull.pull_report import PullReport
+from optimizer.intake.pull.pull_source import PullScope
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress
@@ -59,7 +59,7 @@ def _pull(emulator: Emulator, truth: Estate, out: Path, now: datetime = DEMO_AS_
     progress = given.pop("progress", no_progress)
     options = PullOptions(**{"days": DAYS, **given})
     with azure_source(Connection.to_emulator(emulator.endpoint, emulator.ca_file), **opened) as source:
-        return pull(scope, out, source, options, clock=VirtualClock(now), progress=progress)
+        return pull_to_folder(scope, out, source, options, clock=VirtualClock(now), progress=progress)
 
 
 def _assert_load(mine: Estate, truth: Estate, days: list[date], tolerance: float = 0.011) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from optimizer.arm.vm_policy import with_start
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.errors import RejectedError
-from optimizer.estate.arm_policy import with_start
 from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import VirtualClock
 from tests.azure.wire import Token

@@ -23,7 +23,7 @@ from optimizer.azure.pipeline import StayHome, StrayError, origin_of
 from optimizer.azure.pull import azure_source
 from optimizer.azure.service import AzureBackupReader, AzureBackupService
 from optimizer.errors import CloudError, NotFoundError, RejectedError
-from optimizer.estate.pull_source import LoadTarget
+from optimizer.intake.pull.pull_source import LoadTarget
 from tests.azure.wire import ITEM, POLICY, SUBSCRIPTION, VAULT, VM, Answer, Wire, item_body, serve, vm_policy
 
 TENANT = "11111111-2222-4333-8444-666666666666"

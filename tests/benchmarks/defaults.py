@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from optimizer.estate.csv_import import import_estate
-from optimizer.estate.demo import generate_demo
+from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
+from optimizer.intake.estate_import import import_estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case

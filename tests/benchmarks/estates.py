@@ -16,10 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
-from optimizer.estate.vm_resources import list_vms
+from optimizer.intake.vm_list.vm_resources import list_vms
 from optimizer.model.arrays import IntArray
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
@@ -183,7 +182,7 @@ def bootstrap(
     source = Rotations(trace, num_days)
     as_of = datetime.combine(trace.first_day + timedelta(days=num_days), datetime.min.time(), UTC)
     document = bootstrap_document(num_vms, seed, as_of)
-    inventory = build_inventory(document, DEFAULT_SERVICE_FROM)
+    inventory = document.inventory(DEFAULT_SERVICE_FROM)
     rules = rules if rules is not None else Rules()
     forecast = forecast_load(
         source, source.vm_ids, inventory.horizon, rules.threshold, step_minutes=start_step(inventory)

@@ -26,14 +26,14 @@ DEFAULT_TRACE = ROOT.parent / "shared" / "traces" / "bitbrains_jul_aug_5min.parq
 
 def make_demo(folder: Path, _trace: Path) -> None:
     """The demo estate of 300 VMs."""
-    from optimizer.estate.demo import generate_demo
+    from optimizer.demo.generate import generate_demo
 
     generate_demo(folder / "estate", vms=300, seed=1)
 
 
 def import_trace(folder: Path, trace: Path) -> None:
     """The trace as it is, in two vaults."""
-    from optimizer.estate.csv_import import import_estate
+    from optimizer.intake.estate_import import import_estate
 
     vm_ids = pl.scan_parquet(trace).select("vm").unique().sort("vm").collect()["vm"].to_list()
     write_vms_csv(folder / "vms.csv", vm_ids, 0, 2)

@@ -56,8 +56,8 @@ def bootstrap_load(trace: Path, num_vms: int, num_days: int, seed: int, out: Pat
 
 def add_hourly_policies(estate: Path, seed: int) -> int:
     """Turn some daily policies of an estate folder into hourly ones; how many."""
-    from optimizer.estate.atomic import write_bytes
     from optimizer.estate.document import read_document
+    from optimizer.files.atomic import write_bytes
     from tests.benchmarks.estates import make_some_hourly
 
     document = read_document(estate)
@@ -68,8 +68,8 @@ def add_hourly_policies(estate: Path, seed: int) -> int:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """One size: make the input, then measure import, risk and solve."""
-    from optimizer.estate.csv_import import import_estate
     from optimizer.estate.folder import open_estate
+    from optimizer.intake.estate_import import import_estate
     from optimizer.plan.compose import compose_plan
     from optimizer.plan.document import Settings
     from optimizer.planning import prepare, solve_case

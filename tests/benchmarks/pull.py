@@ -72,15 +72,15 @@ def pull_once(served: Served, out: Path, now: datetime, days: int, *, append: bo
     """One pull; its figures."""
     from optimizer.azure.connection import Connection
     from optimizer.azure.pull import azure_source
-    from optimizer.estate.pull import pull
-    from optimizer.estate.pull_options import PullOptions
-    from optimizer.estate.pull_source import PullScope
+    from optimizer.intake.pull.estate_pull import pull_to_folder
+    from optimizer.intake.pull.pull_options import PullOptions
+    from optimizer.intake.pull.pull_source import PullScope
     from optimizer.model.clock import VirtualClock
 
     scope = PullScope(subscriptions=tuple(subscription_id(n + 1) for n in range(SUBSCRIPTIONS)))
     began = time.perf_counter()
     with azure_source(Connection.to_emulator(served.endpoint, served.ca_file)) as source:
-        report = pull(scope, out, source, PullOptions(append=append, days=days), clock=VirtualClock(now))
+        report = pull_to_folder(scope, out, source, PullOptions(append=append, days=days), clock=VirtualClock(now))
     seconds = time.perf_counter() - began
     return {
         "complete": report.complete,

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.estate.demo import generate_demo
+from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules

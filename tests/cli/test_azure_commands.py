@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 from rich.cells import cell_len
 
+from optimizer.demo.generate import DEMO_AS_OF, generate_demo
 from optimizer.emulator import Emulator
-from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import read_plan

@@ -18,7 +18,15 @@ import pytest
 
 from optimizer.plan.store import read_plan
 from tests.cli.command_line import Answer, run, run_process
-from tests.estate.inputs import BEGIN, DAILY, HEADER, WEEKLY, load_frame, write_load, write_vms
+from tests.intake.inputs import (
+    BEGIN,
+    DAILY,
+    HEADER,
+    WEEKLY,
+    load_frame,
+    write_load,
+    write_vms,
+)
 
 Frame = pl.DataFrame
 

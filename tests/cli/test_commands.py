@@ -14,8 +14,8 @@ from rich.cells import cell_len
 
 from optimizer.cli import cli
 from optimizer.cli.numbers import Number, WholeNumber
-from optimizer.estate.demo import DEMO_AS_OF, generate_demo
-from optimizer.estate.import_report import ImportReport
+from optimizer.demo.generate import DEMO_AS_OF, generate_demo
+from optimizer.intake.import_report import ImportReport
 from optimizer.journal import DoneRecord, IntentRecord, RunRecord
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument, Summary

@@ -21,8 +21,8 @@ import pytest
 
 from optimizer.cli import EXIT_CODES, cli
 from optimizer.cli.failures import asks_for_json, kind_of
+from optimizer.demo.generate import generate_demo
 from optimizer.errors import OptimizerError
-from optimizer.estate.demo import generate_demo
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import ROOT, Answer, run
 from tests.plan.estates import write_inputs

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from optimizer.demo.generate import DEMO_AS_OF, generate_demo
 from optimizer.emulator import Emulator
-from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import FasterClock, VirtualClock
 from tests.azure.clouds import subscriptions_of

@@ -11,7 +11,7 @@ from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
 from tests.cases import CASES_END, case_load
 from tests.cli.command_line import run
-from tests.estate import resource_inputs as inputs
+from tests.intake.resource_files import resource_inputs as inputs
 
 
 @pytest.mark.parametrize("form", ["cli", "graph table", "template"])

@@ -10,8 +10,15 @@ import pytest
 
 from tests.cases import case_load
 from tests.cli.command_line import run
-from tests.estate import resource_inputs as inputs
-from tests.estate.inputs import DAILY, HEADER, WEEKLY, load_frame, write_load, write_vms
+from tests.intake.inputs import (
+    DAILY,
+    HEADER,
+    WEEKLY,
+    load_frame,
+    write_load,
+    write_vms,
+)
+from tests.intake.resource_files import resource_inputs as inputs
 
 
 @pytest.fixture

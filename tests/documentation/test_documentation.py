@@ -22,8 +22,8 @@ from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import run
 from tests.documentation.pages import PAGES, blocks, commands, commands_of_help, parse, run_python
-from tests.estate.inputs import load_frame, write_load
-from tests.estate.resource_inputs import NAMES, as_azure_cli
+from tests.intake.inputs import load_frame, write_load
+from tests.intake.resource_files.resource_inputs import NAMES, as_azure_cli
 
 README, AZURE, DASK, PLANNING, PYTHON = (
     page for page in PAGES if page.stem in {"README", "azure", "dask", "planning", "python"}

@@ -10,12 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from optimizer.arm.vm_policy import is_vm_policy, read_schedule, with_start
 from optimizer.emulator import CloudState
 from optimizer.emulator.policies import check_policy
 from optimizer.emulator.refusal import Refusal
-from optimizer.estate import with_start
-from optimizer.estate.arm import build_inventory
-from optimizer.estate.arm_policy import is_vm_policy, read_schedule
 from optimizer.model.raw import MALFORMED, properties_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.rollout.rehearse.state_judge import check_items
@@ -207,7 +205,7 @@ def emulated(one: dict[str, Any]) -> CloudState:
 def test_the_emulator_takes_every_item_that_the_planner_writes(one: dict[str, Any]) -> None:
     """An item that may be written is accepted as it stands, ends on its new policy, and keeps everything else."""
     state = emulated(one)
-    inventory = build_inventory(state.snapshot(), ())
+    inventory = state.snapshot().inventory(())
     planned = {found.id: found for found in inventory.items if not found.unwritable}
     if one["id"] not in planned:
         return
@@ -219,7 +217,7 @@ def test_the_emulator_takes_every_item_that_the_planner_writes(one: dict[str, An
     written = state.item(one["id"])
     assert written is not None
     assert item_state(properties_of(written)) == item_state({**one["properties"], **body})
-    (after,) = [found for found in build_inventory(state.snapshot(), ()).items if found.id == one["id"]]
+    (after,) = [found for found in state.snapshot().inventory(()).items if found.id == one["id"]]
     assert after.policy_id == policy_id("daily-2200")
 
 
@@ -232,5 +230,5 @@ def test_what_the_emulator_does_by_itself_is_no_finding(one: dict[str, Any]) -> 
     state.advance(state.clock.now() + timedelta(days=3))
     now = state.snapshot()
     assert check_items(before.protected_items, now.protected_items) == []
-    scheduled, later = (build_inventory(document, ()).items for document in (before, now))
+    scheduled, later = (document.inventory(()).items for document in (before, now))
     assert [found.id for found in scheduled] == [found.id for found in later]

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from optimizer.azure.connection import Connection
 from optimizer.cli import cli
 from optimizer.cli.emulate import remark_on_ids
-from optimizer.estate.demo import generate_demo
+from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
 from tests.cli.command_line import run
 

@@ -15,12 +15,14 @@ import polars as pl
 import pytest
 
 from optimizer.errors import EstateError
-from optimizer.estate import EstateDocument, EstateWriter, import_estate, open_estate
-from optimizer.estate.document import ESTATE_FILE
-from optimizer.estate.parts import JOB_SCHEMA, merge_days
-from optimizer.model.load import DayLoad
+from optimizer.estate.document import ESTATE_FILE, EstateDocument
+from optimizer.estate.folder import open_estate
+from optimizer.estate.parts import JOB_SCHEMA
+from optimizer.estate.writer import EstateWriter
+from optimizer.intake.estate_import import import_estate
+from optimizer.model.load import DayLoad, merge_days
 from optimizer.ports import LoadSource
-from tests.estate.inputs import contents, write_load, write_vms
+from tests.intake.inputs import contents, write_load, write_vms
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = date(2026, 2, 27)
@@ -251,9 +253,10 @@ def test_empty_folder_may_become_an_estate(tmp_path: Path) -> None:
     assert (tmp_path / "estate").stat().st_mode & 0o777 == (tmp_path / "estate" / "load").stat().st_mode & 0o777
 
 
-def test_names_are_imported_when_they_are_used() -> None:
-    """Importing the package is cheap: polars and numpy wait for the first use."""
-    script = "import sys, optimizer.estate as e; assert not {'polars', 'numpy'} & set(sys.modules); e.import_estate"
+@pytest.mark.parametrize("room", ["arm", "demo", "estate", "files", "intake"])
+def test_names_are_imported_when_they_are_used(room: str) -> None:
+    """Importing a room is cheap, because polars and numpy wait for the first use of a name that needs them."""
+    script = f"import sys, optimizer.{room} as room; assert not {{'polars', 'numpy'}} & set(sys.modules); dir(room)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.estate.demo import generate_demo
+from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import Estate, open_estate
 
 

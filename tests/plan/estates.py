@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from optimizer.estate.csv_import import import_estate
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
-from optimizer.estate.vm_columns import REQUIRED
 from optimizer.estate.writer import EstateWriter
+from optimizer.intake.estate_import import import_estate
+from optimizer.intake.vm_list.vm_columns import REQUIRED
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from optimizer.config import read_rules
-from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.intake.estate_import import import_estate
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.audit_document import Audit

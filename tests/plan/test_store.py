@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from optimizer.errors import EstateError
-from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.intake.estate_import import import_estate
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import PlanDocument, json_schema

@@ -15,9 +15,10 @@ import polars as pl
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.emulator import AcceptedWrite, Emulator, EmulatorSettings
-from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
+from optimizer.model.raw import canonical_json
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PlanDocument, ScheduleEntry

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import optimizer
-from tests.estate.inputs import write_load, write_vms
+from tests.intake.inputs import write_load, write_vms
 from tests.typing import first_hour, own_data, questions
 
 HERE = Path(__file__).resolve().parent

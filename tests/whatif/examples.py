@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.intake.estate_import import import_estate
 from tests.plan.estates import load_of, write_rows
 
 Row = tuple[str, str, str, str, str]

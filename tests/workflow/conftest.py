@@ -15,8 +15,8 @@ import pytest
 import optimizer
 from optimizer.azure.cloud import AzureCloud
 from optimizer.azure.connection import Connection
+from optimizer.demo.generate import DEMO_AS_OF
 from optimizer.emulator import Emulator
-from optimizer.estate.demo import DEMO_AS_OF
 from optimizer.model.clock import VirtualClock
 from tests.azure.clouds import subscriptions_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import optimizer
-from optimizer.estate.demo import DEMO_AS_OF
+from optimizer.demo.generate import DEMO_AS_OF
 from optimizer.model.clock import VirtualClock
 from tests.azure.clouds import subscriptions_of
 

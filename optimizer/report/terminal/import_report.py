@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.estate.import_report import ImportReport
+from optimizer.intake import ImportReport
 from optimizer.report.terminal.sheet import Glyphs, Page, bullets, plural
 
 MIN_HISTORY_DAYS = 7

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.estate.arm_policy import read_schedule
+from optimizer.arm import read_schedule
 from optimizer.journal import (
     Commands,
     DoneRecord,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.estate.pull_report import PullReport
+from optimizer.intake import PullReport
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument
 from optimizer.report.terminal.sheet import plural

@@ -10,8 +10,7 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.estate.load_holes import LoadHole, Reason
-from optimizer.estate.pull_report import ENOUGH_DAYS, PullReport
+from optimizer.intake import ENOUGH_DAYS, LoadHole, PullReport, Reason
 from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 
 _SHOWN = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument

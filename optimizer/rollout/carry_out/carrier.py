@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from optimizer.arm import explain_invalid_input
 from optimizer.errors import (
     AuthError,
     CloudError,
@@ -20,7 +21,6 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
-from optimizer.estate.policy_bodies import explain_invalid_input
 from optimizer.journal import (
     UNKNOWABLE,
     AcceptedRecord,

@@ -8,8 +8,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from optimizer.estate.arm_items import policy_of, source_vm
-from optimizer.estate.raw_jobs import parse_time
+from optimizer.arm import parse_time, policy_of, source_vm
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import properties_of
 from optimizer.ports import BackupService, Resource

@@ -7,8 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from optimizer.errors import CloudError
-from optimizer.estate.arm import build_inventory
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import JournalState
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
@@ -31,7 +30,7 @@ def believed(
 ) -> tuple[Inventory, tuple[Write, ...]]:
     """State before a plan, and its writes, after checking that plan, estate and rollback file agree."""
     check_changes(plan, document)
-    inventory = build_inventory(document, plan.rules.service_from, present=present)
+    inventory = document.inventory(plan.rules.service_from, present=present)
     writes = writes_of(plan, document, inventory)
     check_plan(plan, plan_path, document, inventory, writes)
     return inventory, writes

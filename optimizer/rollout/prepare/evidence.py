@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.errors import JournalError
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory

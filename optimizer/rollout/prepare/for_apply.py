@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from optimizer.errors import ApplyError
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument

@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from optimizer.errors import ApplyError, CloudError
-from optimizer.estate.arm import build_inventory
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument, ReassignItem
@@ -107,7 +106,7 @@ def prepare_rollback(
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
         raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every, commands)}")
-    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from, present=moved)
+    inventory = estate_after(plan, document, done).inventory(plan.rules.service_from, present=moved)
     selection = select_writes(
         undone,
         plan,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from optimizer.arm import policy_of
 from optimizer.errors import CloudError, ForbiddenError, NotFoundError
-from optimizer.estate.arm_items import policy_of
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.errors import StalePlanError

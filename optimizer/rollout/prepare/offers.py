@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of

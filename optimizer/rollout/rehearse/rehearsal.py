@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from optimizer.estate.arm import build_inventory
-from optimizer.estate.document import EstateDocument
-from optimizer.estate.raw_jobs import parse_time
+from optimizer.arm import parse_time
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, read_journal, state_of
 from optimizer.journal import journal_path as journal_path_of
 from optimizer.model.arm_id import ArmId
@@ -197,7 +196,7 @@ class _Judge:
     def __init__(self, plan: PlanDocument, document: EstateDocument, twin: Twin) -> None:
         self._service_from = plan.rules.service_from
         self._document = document
-        self._judge = StateJudge(build_inventory(document, self._service_from), plan.rules)
+        self._judge = StateJudge(document.inventory(self._service_from), plan.rules)
         self._twin = twin
         self.num_writes = 0
         self.findings: list[str] = []
@@ -206,7 +205,7 @@ class _Judge:
         """Check the state after a write."""
         self.num_writes += 1
         now = self._twin.snapshot()
-        found = self._judge.faults(build_inventory(now, self._service_from))
+        found = self._judge.faults(now.inventory(self._service_from))
         found += check_items(self._document.protected_items, now.protected_items)
         self.findings += [f"after write {self.num_writes}: {finding}" for finding in found]
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, journal_path
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.model.rules import PolicyLimits

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from pydantic import TypeAdapter, ValidationError
 
 from optimizer.errors import BusyError
-from optimizer.estate.document import UtcDatetime
 from optimizer.model.arm_id import ArmId
-from optimizer.model.strict import StrictModel
+from optimizer.model.strict import StrictModel, UtcDatetime
 from optimizer.rollout.session.state_files import (
     STATE_VARIABLE,
     access_to_files,

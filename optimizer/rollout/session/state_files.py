@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from optimizer.errors import EstateError
-from optimizer.estate.atomic import translate_write_errors
+from optimizer.files import translate_write_errors
 
 STATE_VARIABLE = "BACKUP_OPTIMIZER_STATE"
 

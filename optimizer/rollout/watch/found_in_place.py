@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from optimizer.estate.arm import build_inventory
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import read_journal, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument
@@ -85,7 +84,7 @@ def watch_journal(
         The service cannot be read.
     """
     moved = moved_vms(plan, journal)
-    inventory = build_inventory(document, plan.rules.service_from)
+    inventory = document.inventory(plan.rules.service_from)
     others = found_vms(writes_of(plan, document, inventory), journal)
     found = others.keys() - moved.keys()
     return watch(plan, {**others, **moved}, inventory, reader, clock, found=found, deep=deep)

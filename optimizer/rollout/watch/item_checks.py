@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.estate.arm_items import policy_of
-from optimizer.estate.arm_policy import read_schedule
+from optimizer.arm import policy_of, read_schedule
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import MALFORMED, mapping, properties_of, word

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from optimizer.estate.raw_jobs import parse_time
+from optimizer.arm import parse_time
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.job_owners import JobOwners

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from optimizer.arm import parse_time
 from optimizer.errors import AuthError, CloudError
-from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of

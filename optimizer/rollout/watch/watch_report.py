@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import computed_field
 
-from optimizer.estate.document import UtcDatetime
 from optimizer.model.arm_id import ArmId
-from optimizer.model.strict import StrictModel
+from optimizer.model.strict import StrictModel, UtcDatetime
 
 Verdict = Literal["ok", "waiting", "alarm", "unknown"]
 

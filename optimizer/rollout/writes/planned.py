@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from optimizer.estate.arm_policy import read_schedule
-from optimizer.estate.document import EstateDocument
+from optimizer.arm import read_schedule
+from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optimizer.estate.arm_items import policy_of, source_vm
-from optimizer.estate.arm_policy import essence
-from optimizer.estate.document import canonical_json
+from optimizer.arm import essence, policy_of, source_vm
 from optimizer.model.caseless import Caseless
-from optimizer.model.raw import properties_of, word
+from optimizer.model.raw import canonical_json, properties_of, word
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.ports import Resource
 from optimizer.rollout.writes.write import Write

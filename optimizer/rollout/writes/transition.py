@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from optimizer.estate.arm_policy import read_schedule, twin_key
+from optimizer.arm import read_schedule, twin_key
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy

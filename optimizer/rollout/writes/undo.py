@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optimizer.estate.document import EstateDocument
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, Record, state_of
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, PlanDocument

@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 
-from optimizer.estate.load_holes import LoadHole, Reason
-from optimizer.estate.pull_inventory import Failure
-from optimizer.estate.pull_report import PullReport
+from optimizer.intake.pull.load_holes import LoadHole, Reason
+from optimizer.intake.pull.pull_inventory import Failure
+from optimizer.intake.pull.pull_report import PullReport
 from optimizer.report.terminal.last_line import last_line
 from optimizer.report.terminal.pull import render_pull
 from optimizer.report.terminal.sheet import to_text

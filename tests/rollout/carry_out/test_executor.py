@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.estate.arm_policy import with_start
+from optimizer.arm.vm_policy import with_start
 from optimizer.journal import IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory

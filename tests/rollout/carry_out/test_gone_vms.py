@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.estate.document import Absence
+from optimizer.arm.resources import Absence
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.rehearse.rehearsal import compare_estates

@@ -11,11 +11,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from optimizer.arm.azure_times import parse_time
 from optimizer.emulator import CloudState, EmulatorSettings
 from optimizer.errors import BusyError
-from optimizer.estate.arm import build_inventory
 from optimizer.estate.parts import JOB_SCHEMA
-from optimizer.estate.raw_jobs import parse_time
 from optimizer.journal import read_journal, state_of
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import PolicyLimits, Rule, Rules
@@ -283,7 +282,7 @@ def test_every_state_on_the_way_keeps_the_rules(planned: Ready, tmp_path: Path) 
 
         def look() -> None:
             now = cloud.emulator.snapshot()
-            found.extend(judge.faults(build_inventory(now, planned.plan.rules.service_from)))
+            found.extend(judge.faults(now.inventory(planned.plan.rules.service_from)))
             found.extend(check_items(planned.document.protected_items, now.protected_items))
             looks.append(len(cloud.emulator.writes))
 

@@ -15,7 +15,6 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.reader import AzureBackupReader
 from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
-from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
@@ -159,7 +158,7 @@ def make_scene(before: Resource, after: Resource, start: str, *, edit: bool = Fa
         protected_items=(item("app", before["name"]), item("other", before["name"])),
         vms=(machine("app", app="shop"), machine("other", app="shop")),
     )
-    inventory = build_inventory(document, DEFAULT_SERVICE_FROM)
+    inventory = document.inventory(DEFAULT_SERVICE_FROM)
     moved = item("app", after["name"], extendedInfo={"policyInconsistent": False})
     policies = (after,) if edit else (before, after)
     update = {"policies": policies, "protected_items": (moved, item("other", before["name"]))}

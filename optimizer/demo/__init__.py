@@ -1,0 +1,5 @@
+"""Made-up estates, for a first look without Azure; other rooms import from here only."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .generate import generate_demo as generate_demo

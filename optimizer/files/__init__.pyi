@@ -1,0 +1,13 @@
+from .atomic import make_private_folder as make_private_folder
+from .atomic import save_file as save_file
+from .atomic import scratch_name as scratch_name
+from .atomic import sync_folder as sync_folder
+from .atomic import translate_write_errors as translate_write_errors
+from .atomic import write_bytes as write_bytes
+from .remote import Location as Location
+from .remote import RemotePath as RemotePath
+from .remote import hide_password as hide_password
+from .remote import is_url as is_url
+from .remote import locate as locate
+from .remote import require_local as require_local
+from .remote import seen_by_workers as seen_by_workers

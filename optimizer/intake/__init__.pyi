@@ -1,0 +1,16 @@
+from .estate_import import ImportOptions as ImportOptions
+from .estate_import import import_estate as import_estate
+from .estate_import import import_resources as import_resources
+from .import_report import ImportReport as ImportReport
+from .pull.estate_pull import pull_to_folder as pull_to_folder
+from .pull.load_holes import LoadHole as LoadHole
+from .pull.load_holes import Reason as Reason
+from .pull.pull_options import PullOptions as PullOptions
+from .pull.pull_report import ENOUGH_DAYS as ENOUGH_DAYS
+from .pull.pull_report import PullReport as PullReport
+from .pull.pull_source import LoadChunk as LoadChunk
+from .pull.pull_source import LoadTarget as LoadTarget
+from .pull.pull_source import PullScope as PullScope
+from .pull.pull_source import PullSource as PullSource
+from .pull.pull_source import Refusal as Refusal
+from .pull.pull_source import check_workspaces as check_workspaces

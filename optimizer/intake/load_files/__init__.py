@@ -1,0 +1,1 @@
+"""Load files of an import: CSV or Parquet, brought to 5-minute bins."""

@@ -1,0 +1,1 @@
+"""``pull``: reads vaults, load and jobs from Azure into an estate."""

@@ -1,0 +1,65 @@
+"""Finds the scheduled time of each job, if it is certain."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from optimizer.intake.pull.raw_jobs import BACKUP
+from optimizer.model.arm_id import ArmId
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.timegrid import SLOT_MINUTES, START_WINDOW_MINUTES, Frequency, resolve_zone
+
+MIN_JOBS = 3
+"""Number of jobs of a VM that must fit its policy before any is attributed to it."""
+
+_WINDOW = timedelta(minutes=START_WINDOW_MINUTES)
+
+
+def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
+    """Fill in ``scheduled`` for VMs whose scheduled backups all started within two hours of a time of their policy.
+
+    A single job that does not fit shows that the VM had another policy, or the policy ran by another clock, for some
+    of the time. All jobs of that VM then stay without a scheduled time.
+
+    Parameters
+    ----------
+    rows
+        Jobs as rows of ``JOB_SCHEMA``; changed in place.
+    inventory
+        Inventory with the current policies.
+    """
+    by_vm: dict[ArmId, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["operation"] == BACKUP:
+            by_vm[ArmId(row["vm"])].append(row)
+    for vm_id, jobs in by_vm.items():
+        item = inventory.item_of_vm(vm_id)
+        if item is None or len(jobs) < MIN_JOBS:
+            continue
+        policy = inventory.policy(item)
+        slots = [find_slot(policy, row["start"]) for row in jobs]
+        if None not in slots:
+            for row, slot in zip(jobs, slots, strict=True):
+                row["scheduled"] = slot
+
+
+def find_slot(policy: Policy, start: datetime) -> datetime | None:
+    """Latest time of a policy in the two hours up to ``start``, in UTC; None if there is no such time."""
+    zone = resolve_zone(policy.timezone)
+    local = start.astimezone(zone)
+    best: datetime | None = None
+    for back in (0, 1, 2):  # yesterday's window may extend past midnight
+        day = (local - timedelta(days=back)).date()
+        if policy.recurrence.frequency is Frequency.WEEKLY and day.weekday() not in policy.recurrence.days:
+            continue
+        for minutes in policy.recurrence.runs_after_start:
+            nominal = datetime(day.year, day.month, day.day) + timedelta(  # noqa: DTZ001 - the zone comes next
+                minutes=policy.start * SLOT_MINUTES + minutes
+            )
+            slot = nominal.replace(tzinfo=zone).astimezone(start.tzinfo)
+            if slot <= start < slot + _WINDOW and (best is None or slot > best):
+                best = slot
+    return best

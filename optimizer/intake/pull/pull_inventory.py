@@ -1,0 +1,337 @@
+"""Pulls the inventory: vaults and their contents, VMs and jobs; the failure of one vault does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optimizer.arm import Absence
+from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
+from optimizer.estate import EstateDocument
+from optimizer.intake.pull.missing_vms import look_for
+from optimizer.intake.pull.pull_source import PullScope, PullSource
+from optimizer.intake.spelling import old_spelling, source_vm
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of, mapping, properties_of, too_deep, word
+from optimizer.ports import Progress, Resource
+
+VAULT_TYPE = Caseless("Microsoft.RecoveryServices/vaults")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed part of a pull.
+
+    Parameters
+    ----------
+    what
+        The vault or request that failed.
+    why
+        Answer of the service, and advice.
+    """
+
+    what: str
+    why: str
+
+
+@dataclass
+class Found:
+    """An inventory as ARM resources, with the raw jobs of its vaults.
+
+    Parameters
+    ----------
+    unprotected
+        Number of VMs in the subscriptions that no vault of the scope protects; they are not in the estate.
+    missing
+        How each protected VM that was looked for is missing, by id in the estate's spelling.
+    jobs
+        Raw jobs, by vault id.
+    logged_jobs
+        Jobs as the workspaces recorded them.
+    """
+
+    vaults: list[Resource] = field(default_factory=list)
+    policies: list[Resource] = field(default_factory=list)
+    protected_items: list[Resource] = field(default_factory=list)
+    vms: list[Resource] = field(default_factory=list)
+    vault_settings: list[Resource] = field(default_factory=list)
+    jobs: dict[ArmId, list[Resource]] = field(default_factory=dict)
+    logged_jobs: list[dict[str, Any]] = field(default_factory=list)
+    unprotected: int = 0
+    missing: dict[ArmId, Absence] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _VaultAnswer:
+    vault: Resource
+    settings: Sequence[Resource] = ()
+    policies: Sequence[Resource] = ()
+    items: Sequence[Resource] = ()
+    jobs: Sequence[Resource] = ()
+    failures: Sequence[Failure] = ()
+    lost: CloudError | DataError | None = None
+
+
+def find_inventory(
+    scope: PullScope,
+    source: PullSource,
+    jobs_between: tuple[datetime, datetime],
+    old: EstateDocument | None,
+    workers: int,
+    progress: Progress,
+) -> Found:
+    """Pull everything in a scope except the load.
+
+    Parameters
+    ----------
+    scope
+        Subscriptions, management groups and vaults to pull.
+    source
+        Connections to Azure.
+    jobs_between
+        Start and end of the period for jobs.
+    old
+        Estate that is appended to. Its data are used for vaults that cannot be read, and its spelling of VM ids is
+        kept.
+    workers
+        Number of vaults to read in parallel.
+    progress
+        Called after each vault.
+
+    Raises
+    ------
+    CloudError
+        No vault can be found, or none can be read.
+    """
+    found = Found()
+    vaults = _find_vaults(scope, source, found)
+    if not vaults:
+        raise CloudError(
+            f"no Recovery Services vault was found in {_named(scope)}: see whether the ids are right and whether this "
+            "account may read them (role Reader, or data/roles)"
+        )
+    lost = []
+    for answer in _read_vaults(vaults, source, jobs_between, workers, progress):
+        found.failures += answer.failures
+        if answer.lost is None:
+            _take(answer, old, found)
+        else:
+            lost.append(answer)
+    if len(lost) == len(vaults):
+        assert lost[0].lost is not None
+        raise lost[0].lost
+    for answer in lost:
+        _keep_old(answer, old, found)
+    _add_vms(source, old, found)
+    return found
+
+
+def _named(scope: PullScope) -> str:
+    """Text of the scope, with the ids that the user gave."""
+    parts = [("subscription", scope.subscriptions), ("management group", scope.management_groups)]
+    return " and ".join(f"{what}{'' if len(names) == 1 else 's'} {', '.join(names)}" for what, names in parts if names)
+
+
+def _find_vaults(scope: PullScope, source: PullSource, found: Found) -> list[Resource]:
+    """Vaults by id, including those given by id; each part of the scope that cannot be searched is a failure."""
+    vaults: dict[ArmId, Resource] = {}
+    searches: list[tuple[str, Callable[[], list[Resource]]]] = []
+    if scope.subscriptions:
+        searches.append(("vaults of the subscriptions", lambda: source.directory.find_vaults(scope.subscriptions, ())))
+    for group in scope.management_groups:
+        what = f"vaults of management group {group}"
+        searches.append((what, lambda group=group: source.directory.find_vaults((), (group,))))  # type: ignore[misc]
+    errors: list[CloudError] = []
+    for what, search in searches:
+        try:
+            vaults |= {id_of(vault): vault for vault in search()}
+        except AuthError:
+            raise
+        except CloudError as exc:
+            errors.append(exc)
+            found.failures.append(Failure(what, str(exc)))
+    searched = {vault_id.subscription for vault_id in vaults}
+    for subscription in scope.subscriptions:
+        if Caseless(subscription) not in searched and not errors:
+            why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
+            found.failures.append(Failure(f"subscription {subscription}", why))
+    for vault_id in map(ArmId, scope.vaults):
+        vaults.setdefault(vault_id, {"id": str(vault_id), "name": vault_id.name})
+    if not vaults and errors:
+        raise errors[0]
+    return [vaults[key] for key in sorted(vaults)]
+
+
+def _read_vaults(
+    vaults: Sequence[Resource],
+    source: PullSource,
+    jobs_between: tuple[datetime, datetime],
+    workers: int,
+    progress: Progress,
+) -> Iterator[_VaultAnswer]:
+    """Answers in the order of the vaults, several of which are read in parallel."""
+    progress("vaults", 0, len(vaults))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="vaults")
+    try:
+        futures = [pool.submit(_read_vault, vault, source, jobs_between) for vault in vaults]
+        for number, future in enumerate(futures, 1):
+            answer = future.result()
+            progress("vaults", number, len(vaults), f"{len(answer.items)} VMs in {answer.vault.get('name', '')}")
+            yield answer
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetime, datetime]) -> _VaultAnswer:
+    """Read a vault. Without settings or jobs it is still useful; without policies and items it is lost."""
+    vault_id = id_of(vault)
+    name = f"vault {vault_id}"
+    failures: list[Failure] = []
+    try:
+        policies, items = source.backup.list_policies(vault_id), source.backup.list_items(vault_id)
+    except AuthError:
+        raise
+    except (CloudError, DataError) as exc:
+        return _VaultAnswer(vault, failures=[Failure(name, str(exc))], lost=exc)
+    settings: list[Resource] = []
+    jobs: list[Resource] = []
+    try:
+        settings = source.backup.vault_settings(vault_id)
+    except AuthError:
+        raise
+    except CloudError as exc:
+        failures.append(Failure(f"{name}, what protects it", str(exc)))
+    try:
+        jobs = source.backup.list_jobs(vault_id, *jobs_between)
+    except AuthError:
+        raise
+    except CloudError as exc:
+        failures.append(Failure(f"{name}, jobs", str(exc)))
+    return _VaultAnswer(vault, settings, policies, items, jobs, failures)
+
+
+def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
+    itself = [part for part in answer.settings if _is_vault(part)]
+    # The service's own data take precedence over those of Resource Graph, which are older.
+    vault = {**itself[0], "id": str(id_of(itself[0]) or id_of(answer.vault))} if itself else answer.vault
+    found.vaults.append(vault)
+    found.vault_settings += [part for part in answer.settings if not _is_vault(part)]
+    if not answer.settings and old is not None:  # a guard that was seen before is not forgotten
+        found.vault_settings += _inside(vault, old.vault_settings)
+    found.policies += _shallow(answer.policies, vault, found)
+    found.protected_items += _shallow(answer.items, vault, found)
+    found.jobs[id_of(vault)] = _shallow(answer.jobs, vault, found)
+
+
+def _shallow(resources: Sequence[Resource], vault: Resource, found: Found) -> list[Resource]:
+    """Resources with normal nesting; deeper ones, which could not even be written to a file, are reported."""
+    for resource in resources:
+        if too_deep(resource):
+            what = f"vault {id_of(vault)}, {id_of(resource) or 'a resource without id'}"
+            found.failures.append(Failure(what, "it is nested too deeply to be a resource of Azure; it was left out"))
+    return [resource for resource in resources if not too_deep(resource)]
+
+
+def _is_vault(resource: Resource) -> bool:
+    return word(resource.get("type")) == VAULT_TYPE
+
+
+def _keep_old(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
+    """Keep what the estate knows about a vault that cannot be read now; otherwise its VMs would seem unprotected."""
+    if old is None:
+        return
+    found.vaults += [vault for vault in old.vaults if id_of(vault) == id_of(answer.vault)]
+    found.policies += _inside(answer.vault, old.policies)
+    found.protected_items += _inside(answer.vault, old.protected_items)
+    found.vault_settings += _inside(answer.vault, old.vault_settings)
+
+
+def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
+    return [part for part in resources if id_of(part).is_below(id_of(vault))]
+
+
+def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
+    """Add the protected VMs, each in a spelling that never changes."""
+    wanted: dict[ArmId, ArmId] = {}
+    for item in found.protected_items:
+        vm_id = source_vm(item)
+        if vm_id:
+            wanted.setdefault(vm_id, vm_id)
+    own = {id_of(vault).subscription for vault in found.vaults} - {Caseless()}
+    closed: set[Caseless] = set()
+    listed = _list_vms(source, own, found, closed)
+    found.unprotected = len(set(map(id_of, listed)) - wanted.keys())
+    # A vault may protect VMs of other subscriptions.
+    listed += _list_vms(source, {key.subscription for key in wanted} - own - {Caseless()}, found, closed)
+    spelt = old_spelling(old) if old else {}
+    before = {id_of(vm): vm for vm in old.vms} if old else {}
+    by_id = {id_of(vm): vm for vm in listed}
+    unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
+    if source.find_vm is not None and unlisted:
+        looked = look_for((spelt.get(key, wanted[key]) for key in unlisted), source.find_vm)
+        by_id |= looked.found
+        found.missing = looked.missing
+        found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
+    for key, vm_id in wanted.items():
+        resource = by_id.get(key) or before.get(key)
+        spelling = str(spelt.get(key, vm_id))
+        if resource is not None:
+            found.vms.append({**resource, "id": str(spelt.get(key, id_of(resource)))})
+        elif spelling != str(vm_id):
+            found.vms.append({"id": spelling, "name": ArmId(spelling).name})
+
+
+def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, closed: set[Caseless]) -> list[Resource]:
+    """VMs of some subscriptions. A subscription that cannot be searched is a failure, and is added to ``closed``."""
+    if not subscriptions:
+        return []
+    try:
+        return source.directory.find_vms(sorted(subscriptions))
+    except AuthError:
+        raise
+    except OptimizerError as exc:
+        if len(subscriptions) == 1:
+            found.failures.append(Failure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
+            closed |= subscriptions
+            return []
+    return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]
+
+
+def spelling_of(found: Found) -> dict[ArmId, str]:
+    """Spelling of VM ids in the new estate."""
+    spelt = {id_of(vm): str(id_of(vm)) for vm in found.vms}
+    for item in found.protected_items:
+        vm_id = source_vm(item)
+        if vm_id:
+            spelt.setdefault(vm_id, str(vm_id))
+    return spelt
+
+
+def place_of(vm: Resource | None, vm_id: ArmId, vault_location: str) -> tuple[str, str, str]:
+    """Subscription, region and size of a VM; the region of its vault is used if the VM's own is unknown."""
+    location = str(mapping(vm).get("location") or vault_location)
+    properties = properties_of(vm)
+    size = str(mapping(properties.get("hardwareProfile")).get("vmSize") or "")
+    return str(vm_id.subscription), Caseless(location).key.replace(" ", ""), size
+
+
+def is_off(vm: Resource) -> bool:
+    """Whether a VM is off now, as far as is known."""
+    return _power_state(vm) in {Caseless("PowerState/deallocated"), Caseless("PowerState/stopped")}
+
+
+def is_running(vm: Resource) -> bool:
+    """Whether a VM runs now, as far as is known."""
+    return _power_state(vm) == "PowerState/running"
+
+
+def _power_state(vm: Resource) -> Caseless:
+    """Power state; empty if it is not known."""
+    properties = properties_of(vm)
+    extended = mapping(mapping(mapping(properties.get("extended")).get("instanceView")).get("powerState"))
+    return word(extended.get("code"))

@@ -1,0 +1,1 @@
+"""JSON files with ARM resources: recognizing, reading and resolving them."""

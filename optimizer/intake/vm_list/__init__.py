@@ -1,0 +1,1 @@
+"""The list ``vms.csv`` of an import: its columns, its rows, and the ARM resources made of them."""

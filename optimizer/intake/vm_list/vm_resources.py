@@ -1,0 +1,148 @@
+"""Converts rows of ``vms.csv`` to resources in the form of ARM, with made-up ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from optimizer.intake.arm_ids import NO_SUBSCRIPTION, is_vm_id, segment
+from optimizer.intake.listing import Listing
+from optimizer.intake.vm_list.vm_columns import SERVICE_TAG
+from optimizer.intake.vm_list.vm_rows import VmRow, has_byte_order_mark, keep_spelling, read_vms
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.rules import DEFAULT_SERVICE_FROM
+from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start
+from optimizer.ports import Resource
+
+_GROUP = f"/subscriptions/{NO_SUBSCRIPTION}/resourceGroups/imported"
+"""Resource group in made-up ids."""
+
+_TIME_DATE = "2000-01-01"
+"""Date of the made-up run times: Azure requires one in the past and uses only the time of day."""
+
+
+def list_vms(path: Path, known: list[Resource]) -> Listing:
+    """Read the inventory from ``vms.csv``.
+
+    Parameters
+    ----------
+    path
+        Path of the list.
+    known
+        VMs of the estate that is appended to, whose spelling is kept.
+
+    Raises
+    ------
+    DataError
+        The file cannot be used.
+    """
+    rows, columns = read_vms(path)
+    rows = keep_spelling(rows, known)
+    notes = list(columns.notes())
+    if has_byte_order_mark(path):
+        notes.append("The list of VMs begins with a byte-order mark; it was ignored.")
+    if alone := sum(not _has_service(row) for row in rows):
+        notes.append(f"{alone} {'VM names' if alone == 1 else 'VMs name'} no service; each is a service of its own.")
+    return to_resources(rows, tuple(notes))
+
+
+_SERVICE_TAGS = {Caseless(source.removeprefix("tag:")) for source in DEFAULT_SERVICE_FROM if source.startswith("tag:")}
+
+
+def _has_service(row: VmRow) -> bool:
+    tags = {Caseless(tag) for tag in row.tags}
+    return bool(row.service or row.availability_set or tags & _SERVICE_TAGS or is_vm_id(row.vm))
+
+
+def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
+    """Convert rows to resources with Standard policies and made-up ids; the VM's id is its name, its service a tag."""
+    vaults: dict[ArmId, Resource] = {}
+    policies: dict[ArmId, Resource] = {}
+    items, vms = [], []
+    for row in rows:
+        vault_id = ArmId(f"{_GROUP}/providers/Microsoft.RecoveryServices/vaults/{segment(row.vault)}")
+        policy_id = ArmId(f"{vault_id}/backupPolicies/{segment(row.policy)}")
+        vault = vaults.setdefault(
+            vault_id, {"id": str(vault_id), "name": row.vault, "type": "Microsoft.RecoveryServices/vaults"}
+        )
+        policy = policies.setdefault(policy_id, _policy(row, f"{vault['id']}/backupPolicies/", policy_id))
+        policy["properties"]["protectedItemsCount"] += 1
+        items.append(_item(row, vault, policy))
+        vms.append(_vm(row))
+    return Listing(
+        source="import",
+        vaults=tuple(vaults.values()),
+        policies=tuple(policies.values()),
+        protected_items=tuple(items),
+        vms=tuple(vms),
+        vm_ids=tuple(sorted(row.vm for row in rows)),
+        notes=notes,
+    )
+
+
+def _vm(row: VmRow) -> Resource:
+    properties: dict[str, Any] = {}
+    if row.os:
+        properties["storageProfile"] = {"osDisk": {"osType": row.os}}
+    if row.availability_set:
+        properties["availabilitySet"] = {"id": row.availability_set}
+    tags = {**row.tags, **({SERVICE_TAG: row.service} if row.service else {})}
+    place = {"location": row.location} if row.location else {}
+    return {"id": row.vm, "name": row.name, **place, "tags": tags, "properties": properties}
+
+
+def _policy(row: VmRow, folder: str, policy_id: ArmId) -> Resource:
+    hourly = row.frequency is Frequency.HOURLY
+    time = f"{_TIME_DATE}T{format_start(row.time)}:00Z"
+    days = [WEEKDAYS[day] for day in row.days]
+    schedule: dict[str, Any] = {
+        "schedulePolicyType": "SimpleSchedulePolicyV2" if hourly else "SimpleSchedulePolicy",
+        "scheduleRunFrequency": str(row.frequency),
+    }
+    kept = {"retentionTimes": [time], "retentionDuration": {"count": row.retention_days, "durationType": "Days"}}
+    retention: dict[str, Any] = {"dailySchedule": kept}
+    if hourly:
+        schedule["hourlySchedule"] = {
+            "interval": row.interval_hours,
+            "scheduleWindowStartTime": time,
+            "scheduleWindowDuration": row.duration_hours,
+        }
+    else:
+        schedule["scheduleRunTimes"] = [time]
+    if row.frequency is Frequency.WEEKLY:
+        schedule["scheduleRunDays"] = days
+        retention = {"weeklySchedule": {"daysOfTheWeek": days, **kept}}
+    return {
+        "id": folder + policy_id.name,
+        "name": row.policy,
+        "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
+        "properties": {
+            "backupManagementType": "AzureIaasVM",
+            "policyType": "V2" if hourly else "V1",
+            "schedulePolicy": schedule,
+            "retentionPolicy": {"retentionPolicyType": "LongTermRetentionPolicy", **retention},
+            "timeZone": row.timezone,
+            "protectedItemsCount": 0,
+        },
+    }
+
+
+def _item(row: VmRow, vault: Resource, policy: Resource) -> Resource:
+    name = f"iaasvmcontainerv2;imported;{segment(row.vm)}"
+    folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
+    return {
+        "id": f"{folder}/protectedItems/VM;{name}",
+        "name": f"VM;{name}",
+        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
+        "properties": {
+            "protectedItemType": "Microsoft.Compute/virtualMachines",
+            "backupManagementType": "AzureIaasVM",
+            "workloadType": "VM",
+            "friendlyName": row.name,
+            "sourceResourceId": row.vm,
+            "policyId": policy["id"],
+            "policyName": policy["name"],
+            "protectionState": "Protected",
+        },
+    }
