@@ -48,6 +48,9 @@ _WRITE = {
 }
 """Place in the file where the keys of each table belong, as messages state it."""
 
+_LIMITS = ("minimum", "exclusiveMinimum", "maximum")
+"""Keywords of JSON schema with which a key limits its numbers."""
+
 _MOST_MISTAKES = 20
 """Number of mistakes that one message lists; the rest is counted."""
 
@@ -72,14 +75,14 @@ def read_rules(path: Path | str) -> Rules:
     return parse_rules(_read_text(Path(path)), Path(path))
 
 
-def parse_rules(text: str, place: Path | str) -> Rules:
+def parse_rules(text: str, origin: Path | str) -> Rules:
     """Read rules from TOML text.
 
     Parameters
     ----------
     text
         The text in TOML.
-    place
+    origin
         Origin of the text for messages: a file, or an option of the command line.
 
     Raises
@@ -87,10 +90,10 @@ def parse_rules(text: str, place: Path | str) -> Rules:
     ConfigError
         The same as for :func:`read_rules`.
     """
-    return validate_rules(_parse(place, text), place)
+    return validate_rules(_parse(origin, text), origin)
 
 
-def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
+def validate_rules(rules: Mapping[str, Any], origin: Path | str) -> Rules:
     """Check rules given as parsed TOML; a table may also be an object of :mod:`optimizer.model.rules`.
 
     Raises
@@ -99,31 +102,31 @@ def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
         The message lists every mistake, as that of :func:`read_rules` does.
     """
     try:
-        found = Rules.model_validate(rules, by_alias=True, by_name=False)
+        checked = Rules.model_validate(rules, by_alias=True, by_name=False)
     except ValidationError as exc:
-        raise _refusal(place, [_describe(error, rules) for error in real_errors(exc)]) from exc
-    short = [(rule, said) for rule in found.rule if (said := too_short(rule.allow))]
+        raise _refusal(origin, [_describe(error, rules) for error in real_errors(exc)]) from exc
+    short = [f"{_rule_label(rule)} > allow: {reason}" for rule in checked.rule if (reason := too_short(rule.allow))]
     if short:
-        raise _refusal(
-            place, [f"rule {json.dumps(rule.name, ensure_ascii=False)} > allow: {said}" for rule, said in short]
-        )
-    return found
+        raise _refusal(origin, short)
+    return checked
 
 
-def _refusal(place: Path | str, mistakes: Sequence[str]) -> ConfigError:
+def _refusal(origin: Path | str, mistakes: Sequence[str]) -> ConfigError:
     """Error that lists the first mistakes, one per line, and counts the rest."""
     more = len(mistakes) - _MOST_MISTAKES
     shown = [*mistakes[:_MOST_MISTAKES], f"and {more} more"] if more > 0 else mistakes
-    return ConfigError("\n".join(f"{place}: {one}" for one in shown))
+    return ConfigError("\n".join(f"{origin}: {mistake}" for mistake in shown))
 
 
 def _read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such rules file; give the path of one, or leave --rules out") from exc
+        raise ConfigError(
+            f"{path}: this rules file does not exist; pass the path of one that does, or omit --rules"
+        ) from exc
     except IsADirectoryError as exc:
-        raise ConfigError(f"{path}: is a folder; give the rules file in it, such as {path / 'rules.toml'}") from exc
+        raise ConfigError(f"{path}: is a folder; pass the rules file in it, such as {path / 'rules.toml'}") from exc
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
         raise ConfigError(f"{path}: cannot be read ({reason}); check that it is a file that you may read") from exc
@@ -131,17 +134,17 @@ def _read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = content.count(b"\n", 0, exc.start) + 1
-        found = f"byte 0x{content[exc.start]:02x} at line {line}"
-        raise ConfigError(f"{path}: is not UTF-8 ({found}); save the file as UTF-8 text") from exc
+        what = f"byte 0x{content[exc.start]:02x} in line {line}"
+        raise ConfigError(f"{path}: is not UTF-8 ({what}); save the file as UTF-8 text") from exc
 
 
-def _parse(place: Path | str, text: str) -> dict[str, Any]:
+def _parse(origin: Path | str, text: str) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except ValueError as exc:
         raise ConfigError(
-            f"{place}: is not TOML: {exc}; correct that line. Text stands in quotes, tables are [name], "
-            "rules are [[rule]], and each key stands once"
+            f"{origin}: is not TOML: {exc}; correct that line. Text is in quotes, tables are [name], rules "
+            "are [[rule]], and no key occurs twice"
         ) from exc
 
 
@@ -149,19 +152,24 @@ def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
     """Describe one mistake in one line: where it is, the value, what is allowed and what to do."""
     location = place_in(rules, error)
     if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
-        place, said = _place(location, rules), str(error["ctx"]["error"])
-        named = f"rule {error['input'].get('name')!r}" if isinstance(error["input"], Mapping) else ""
-        if named and location[-2:-1] == ("rule",) and said.startswith(named):
-            return f"{place}{said.removeprefix(named)}"  # the place names the rule already
-        return f"{place}: {said}" if place else said
+        return _own_message(error, location, rules)
     if error["type"] == "extra_forbidden":
         return _unknown_key(location, error["input"], rules)
     if error["type"] == "missing":
-        return f"{_place(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location)}"
-    return f"{_place(location, rules)} = {_toml(error['input'])}: {_expectation(error, location)}"
+        return f"{_path(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location)}"
+    return f"{_path(location, rules)} = {_toml(error['input'])}: {_expectation(error, location)}"
 
 
-def _place(location: Location, rules: Mapping[str, Any]) -> str:
+def _own_message(error: ErrorDetails, location: Location, rules: Mapping[str, Any]) -> str:
+    """Message of an error that this package raised, after the path of its key."""
+    path, message = _path(location, rules), str(error["ctx"]["error"])
+    named = f"rule {error['input'].get('name')!r}" if isinstance(error["input"], Mapping) else ""
+    if named and location[-2:-1] == ("rule",) and message.startswith(named):
+        return f"{path}{message.removeprefix(named)}"  # the path names the rule already
+    return f"{path}: {message}" if path else message
+
+
+def _path(location: Location, rules: Mapping[str, Any]) -> str:
     """Path of a key in the planner's notation, such as ``rule "nights" > allow[0] > from``."""
     parts: list[str] = []
     for key in location:
@@ -174,26 +182,33 @@ def _place(location: Location, rules: Mapping[str, Any]) -> str:
     return " > ".join(parts)
 
 
-def _rule_label(rule: object, index: int) -> str:
-    name = rule.get("name") if isinstance(rule, Mapping) else None
+def _rule_label(rule: object, index: int = 0) -> str:
+    """Name of a rule, given as an object or as parsed TOML; its index if it has no name."""
+    name = rule.get("name") if isinstance(rule, Mapping) else getattr(rule, "name", None)
     return f"rule {json.dumps(name, ensure_ascii=False)}" if isinstance(name, str) and name else f"rule[{index}]"
 
 
 def _unknown_key(location: Location, value: object, rules: Mapping[str, Any]) -> str:
     """Message about an unknown key: the table that it belongs to, or the nearest known keys."""
     key = str(location[-1])
-    said = f"{_place(location, rules)} = {_toml(value)}"
+    written = f"{_path(location, rules)} = {_toml(value)}"
+    homes = _homes(key)
+    if homes:
+        return f"{written}: {key!r} does not belong here; write it {' or '.join(homes)}"
     table = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
     known = _keys(_TABLES[table] if table else Rules)
-    homes = [place for name, place in _WRITE.items() if key in _keys(_TABLES[name])]
-    if key in _keys(Rules):
-        homes.insert(0, "at the top of the file, above the first line that begins with [")
-    if homes:
-        return f"{said}: {key!r} does not belong here; write it {' or '.join(homes)}"
     near = difflib.get_close_matches(key.lower(), known, n=2)
     if near:
-        return f"{said}: there is no key {key!r}; did you mean {' or '.join(near)}? Rename it or take it out"
-    return f"{said}: there is no key {key!r}; allowed: {', '.join(known)}; take it out or rename it"
+        return f"{written}: unknown key {key!r}; did you mean {' or '.join(near)}? Rename or remove it"
+    return f"{written}: unknown key {key!r}; allowed: {', '.join(known)}; rename or remove it"
+
+
+def _homes(key: str) -> list[str]:
+    """Places in the file where a key belongs."""
+    homes = [home for name, home in _WRITE.items() if key in _keys(_TABLES[name])]
+    if key in _keys(Rules):
+        homes.insert(0, "at the top of the file, above the first line that begins with [")
+    return homes
 
 
 def _keys(model: type[BaseModel]) -> list[str]:
@@ -216,16 +231,30 @@ def _expectation(error: ErrorDetails, location: Location) -> str:
 
 def _range_of(location: Location) -> str:
     """Range of numbers that a key allows, such as "0.1 to 100"; empty if the key has no limits."""
-    keys = [part for part in location if isinstance(part, str)]
-    table = _TABLES.get(keys[-2], Rules) if len(keys) > 1 else Rules
-    found = table.model_json_schema()["properties"].get(keys[-1], {}) if keys else {}
     limits: dict[str, float] = {}
-    for schema in (found, *found.get("anyOf", ())):
-        limits.update({key: value for key, value in schema.items() if "imum" in key and value is not None})
-    least, above, most = (limits.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
-    if most is not None and (least is not None or above is not None):
-        return f"{least:g} to {most:g}" if least is not None else f"more than {above:g}, up to {most:g}"
-    return f"{least:g} or more" if least is not None else f"more than {above:g}" if above is not None else ""
+    for schema in _schemas_of(location):
+        limits |= {name: value for name, value in schema.items() if name in _LIMITS and value is not None}
+    least, above, most = (limits.get(name) for name in _LIMITS)
+    match least, above, most:
+        case None, None, _:
+            return ""
+        case None, _, None:
+            return f"more than {above:g}"
+        case None, _, _:
+            return f"more than {above:g}, up to {most:g}"
+        case _, _, None:
+            return f"{least:g} or more"
+    return f"{least:g} to {most:g}"
+
+
+def _schemas_of(location: Location) -> list[Mapping[str, Any]]:
+    """JSON schemas of a key; a key that allows several types has one for each."""
+    keys = [part for part in location if isinstance(part, str)]
+    if not keys:
+        return []
+    table = _TABLES.get(keys[-2], Rules) if len(keys) > 1 else Rules
+    schema = table.model_json_schema()["properties"].get(keys[-1], {})
+    return [schema, *schema.get("anyOf", ())]
 
 
 def _toml(value: object) -> str:

@@ -60,13 +60,11 @@ class GraphDirectory:
         CloudError
             Resource Graph cannot answer.
         """
-        found = [
-            row for part in _parts(subscriptions) for row in self._rows("find vaults", VAULTS, subscriptions=part)
-        ]
+        rows = [row for part in _parts(subscriptions) for row in self._rows("find vaults", VAULTS, subscriptions=part)]
         for group in management_groups:
             what = f"find the vaults of management group {group!r}"
-            found += self._rows(what, VAULTS, management_groups=[group])
-        return _once(found)
+            rows += self._rows(what, VAULTS, management_groups=[group])
+        return _once(rows)
 
     def find_vms(self, subscriptions: Sequence[str]) -> list[Resource]:
         """VMs that the user may read, without the properties that contain accounts and networks.

@@ -72,7 +72,7 @@ def emulator_time(connection: Connection, base: Clock) -> EmulatorTime:
         ) from exc
     except (ValueError, TypeError, KeyError) as exc:
         raise CloudError(
-            f"the server at {connection.arm_endpoint} does not state the time of an emulator; give --emulator the "
+            f"the server at {connection.arm_endpoint} does not state the time of an emulator; pass --emulator the "
             "address that 'backup-optimizer emulate' of this version prints"
         ) from exc
 
@@ -88,7 +88,7 @@ def parse_time(content: bytes, base: Clock) -> EmulatorTime:
     answer = json.loads(content)
     start, speed, instance = datetime.fromisoformat(answer["now"]), float(answer["speed"]), answer["instance"]
     if start.tzinfo is None or not 1 <= speed < float("inf") or not _INSTANCE.fullmatch(instance):
-        raise ValueError("there is no UTC offset, the speed is below 1, or the id is no id")
+        raise ValueError("the time has no UTC offset, the speed is below 1, or the id has another form")
     return EmulatorTime(base if speed == 1 else FasterClock(start, speed, base), instance)
 
 

@@ -71,14 +71,23 @@ _GENERAL_CONFLICTS = {"conflict", "conflicterror", "resourceconflict", "409"}
 _MAY_ASK_TO_WAIT = (200, 202, 400, 409, 429)
 """Statuses whose text may ask the caller to try again later; the request was not carried out."""
 
-_GONE = "it was deleted or lies elsewhere: check its id, or pull the estate again"
+_GONE = "it was deleted or is elsewhere: check its id, or pull the estate again"
 _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
     404: (NotFoundError, _GONE),
     408: (UncertainError, "the service took too long: try again later"),
     410: (NotFoundError, _GONE),
-    412: (ConflictError, "it was changed in the meantime: look at it again"),
+    412: (ConflictError, "it was changed in the meantime: read it again"),
 }
 """Class of error and advice, by status, for statuses that need no look at the answer."""
+
+_FAILED = (UncertainError, "the service failed: try again later")
+_BY_HUNDREDS: Mapping[int, tuple[type[CloudError], str]] = {
+    3: (CloudError, "the service never answers like this: look for a proxy between this machine and Azure"),
+    **dict.fromkeys(range(5, 10), _FAILED),
+}
+"""Class of error and advice, by the first digit of the status, for all other statuses."""
+
+_OTHER = (RejectedError, "read the reason that the service states")
 
 
 def redact(text: str) -> str:
@@ -99,7 +108,7 @@ def _blank(match: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorAnswer:
     """Error information in an answer of the service.
 
     Parameters
@@ -154,7 +163,7 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except azure.SerializationError as exc:
-        raise RejectedError(f"cannot {what}: it cannot be put into a request: {_short(str(exc))}") from exc
+        raise RejectedError(f"cannot {what}: it cannot be encoded as a request: {_short(str(exc))}") from exc
     except (azure.DeserializationError, json.JSONDecodeError, requests.exceptions.JSONDecodeError) as exc:
         raise UncertainError(f"cannot {what}: the answer cannot be read: {_short(str(exc))}; try again") from exc
     except RecursionError as exc:
@@ -172,7 +181,7 @@ def translate(what: str, exc: Exception) -> CloudError:
         return _no_token(what, exc, answer)
     if answer.status is None or isinstance(exc, azure.DecodeError):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__.removesuffix("Error")).lower()
-        advice = network_advice(answer.text) or "see whether the network and a proxy let it through"
+        advice = network_advice(answer.text) or "check whether the network and a proxy let it through"
         then = " Then try again" if advice.endswith("?") else ", then try again"
         return UncertainError(
             f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; {advice}{then}",
@@ -182,18 +191,20 @@ def translate(what: str, exc: Exception) -> CloudError:
     return from_answer(what, answer)
 
 
-def _no_token(what: str, exc: Exception, answer: Answer) -> CloudError:
+def _no_token(what: str, exc: Exception, answer: ErrorAnswer) -> CloudError:
     """Error for a request without access, because of the service or the sign-in."""
     if answer.status is not None:
-        return AuthError(f"cannot {what}: {_said(answer)}; {HOW_TO_SIGN_IN}", code=answer.code, status=answer.status)
+        return AuthError(
+            f"cannot {what}: {_described(answer)}; {HOW_TO_SIGN_IN}", code=answer.code, status=answer.status
+        )
     if failure := network_failure(exc, answer.text):
-        return UncertainError(f"cannot {what}: the sign-in service could not be asked: {_short(failure)}; try again")
+        return UncertainError(f"cannot {what}: the sign-in service could not be reached: {_short(failure)}; try again")
     refused = refusal(answer.text)
-    reason = f"the sign-in was refused: {_short(refused)}" if refused else "nobody is signed in"
+    reason = f"the sign-in was refused: {_short(refused)}" if refused else "not signed in"
     return AuthError(f"cannot {what}: {reason}; {HOW_TO_SIGN_IN}", code=answer.code)
 
 
-def from_answer(what: str, answer: Answer) -> CloudError:
+def from_answer(what: str, answer: ErrorAnswer) -> CloudError:
     """Error for an unsuccessful answer.
 
     Parameters
@@ -203,7 +214,7 @@ def from_answer(what: str, answer: Answer) -> CloudError:
     answer
         The answer. A status below 400 means that the operation was accepted and then failed.
     """
-    said = f"cannot {what}: {_said(answer)}"
+    said = f"cannot {what}: {_described(answer)}"
     error = _by_code(said, answer) or _by_status(said, answer)
     error.status = answer.status
     if error.retry_after_seconds is None:
@@ -211,7 +222,7 @@ def from_answer(what: str, answer: Answer) -> CloudError:
     return error
 
 
-def _by_code(said: str, answer: Answer) -> CloudError | None:
+def _by_code(said: str, answer: ErrorAnswer) -> CloudError | None:
     refused = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
     if refused:
         return RejectedError(f"{said}; {refused}", code=answer.code)
@@ -226,49 +237,52 @@ def _by_code(said: str, answer: Answer) -> CloudError | None:
     return None
 
 
-def _is_refusal(answer: Answer) -> bool:
+def _is_refusal(answer: ErrorAnswer) -> bool:
     """Whether the code states that the request is not acceptable, so that waiting does not help."""
     return answer.status != 429 and any(_REFUSAL_CODE.search(code) for code in answer.codes)
 
 
-def _by_status(said: str, answer: Answer) -> CloudError:
+def _by_status(said: str, answer: ErrorAnswer) -> CloudError:
     status = answer.status or 0
     if status == 403:
         return ForbiddenError(f"{said}; {_missing_right(answer.text)}", code=answer.code)
-    may_ask = status in _MAY_ASK_TO_WAIT and not _is_refusal(answer)
-    asked = asked_seconds(answer.text) if may_ask else None
+    asked = _asked(answer)
     if status == 429 or asked is not None:
         waits = [wait for wait in (asked, answer.retry_after_seconds) if wait is not None]
         return _throttled(said, answer, max(waits, default=None))
     if status == 409:
         return _conflict(said, answer)
-    kind, advice = _BY_STATUS.get(status, (RejectedError, "see what the service says"))
-    if status >= 500:
-        kind, advice = UncertainError, "the service failed: try again later"
-    elif 300 <= status < 400:
-        kind, advice = CloudError, "no answer that the service gives: look for a proxy in between"
+    kind, advice = _BY_STATUS.get(status) or _BY_HUNDREDS.get(status // 100, _OTHER)
     return kind(f"{said}; {advice}", code=answer.code)
 
 
-def _throttled(said: str, answer: Answer, seconds: float | None) -> CloudError:
+def _asked(answer: ErrorAnswer) -> float | None:
+    """Number of seconds that the text of an answer asks to wait; None if the answer has another meaning."""
+    may_ask = answer.status in _MAY_ASK_TO_WAIT and not _is_refusal(answer)
+    return asked_seconds(answer.text) if may_ask else None
+
+
+def _throttled(said: str, answer: ErrorAnswer, seconds: float | None) -> CloudError:
     if seconds is None or seconds < 3600:
         text = f"{said}; too many requests: try again later"
     else:
-        text = f"{said}; the service asks to stay away for {seconds / 3600:.3g} h"
+        text = f"{said}; the service asks to wait for {seconds / 3600:.3g} h"
     return ThrottledError(text, code=answer.code, retry_after_seconds=seconds)
 
 
-def _conflict(said: str, answer: Answer) -> CloudError:
+def _conflict(said: str, answer: ErrorAnswer) -> CloudError:
     """Error for a 409 whose code is inconclusive; Azure also sends 409 for requests that it never allows."""
     if _BUSY_TEXT.search(answer.text.lower()):
         return ConflictError(f"{said}; {_BUSY}", code=answer.code)
     if set(answer.codes) <= _GENERAL_CONFLICTS:
-        advice = "the object is in a state in which this cannot be done: look at it, then try again"
+        advice = "the state of the object does not allow this: look at it, then try again"
         return ConflictError(f"{said}; {advice}", code=answer.code)
-    return RejectedError(f"{said}; the service does not allow it as things are: see what it says", code=answer.code)
+    return RejectedError(
+        f"{said}; the service does not allow it at present: read the reason that it states", code=answer.code
+    )
 
 
-def read_answer(exc: Exception) -> Answer:
+def read_answer(exc: Exception) -> ErrorAnswer:
     """Error information in an exception of the Azure packages."""
     response = getattr(exc, "response", None)
     status = getattr(exc, "status_code", None)
@@ -276,7 +290,7 @@ def read_answer(exc: Exception) -> Answer:
         status = getattr(response, "status_code", None)
     code, text = read_error(_body(response))
     headers = getattr(response, "headers", None) or {}
-    return Answer(status, code, redact(text or str(exc)), retry_after(headers))
+    return ErrorAnswer(status, code, redact(text or str(exc)), retry_after(headers))
 
 
 def _body(response: Any) -> object:
@@ -304,21 +318,27 @@ def read_error(body: object) -> tuple[str, str]:
 
 
 def _collect(node: object, codes: list[str], texts: list[str], depth: int) -> None:
-    if isinstance(node, list) and depth < 4:
+    if depth >= 4:
+        return
+    if isinstance(node, list):
         for inner in node[:5]:
             _collect(inner, codes, texts, depth + 1)
-    if not isinstance(node, Mapping) or depth >= 4:
+    if not isinstance(node, Mapping):
         return
-    fields = {str(key).lower(): value for key, value in node.items()}
-    if fields.get("code"):
-        codes.append(redact(str(fields["code"])))
-    if fields.get("message"):
-        texts.append(redact(str(fields["message"])))
-    actions = fields.get("recommendedaction")
-    actions = actions[:5] if isinstance(actions, list) else [actions]
-    texts.extend(redact(action) for action in actions if isinstance(action, str) and action)
-    for inner in ("details", "innererror", "additionalinfo", "info"):
-        _collect(fields.get(inner), codes, texts, depth + 1)
+    fields = {Caseless(str(key)): value for key, value in node.items()}
+    if code := fields.get(Caseless("code")):
+        codes.append(redact(str(code)))
+    if message := fields.get(Caseless("message")):
+        texts.append(redact(str(message)))
+    texts.extend(redact(action) for action in _actions(fields.get(Caseless("recommendedAction"))))
+    for name in ("details", "innererror", "additionalInfo", "info"):
+        _collect(fields.get(Caseless(name)), codes, texts, depth + 1)
+
+
+def _actions(value: object) -> list[str]:
+    """Recommended actions in a field that contains one text or a list."""
+    actions = value[:5] if isinstance(value, list) else [value]
+    return [action for action in actions if isinstance(action, str) and action]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -361,7 +381,7 @@ def _missing_right(text: str) -> str:
     return f"missing right: {actions[-1]}{where}; {how_to_get(actions[-1])}"
 
 
-def _said(answer: Answer) -> str:
+def _described(answer: ErrorAnswer) -> str:
     head = " ".join(part for part in (f"HTTP {answer.status}" if answer.status else "", answer.code) if part)
     return f"{head}: {_short(answer.text)}" if head else _short(answer.text)
 

@@ -14,6 +14,7 @@ import numpy as np
 from optimizer.arm import parse_time
 from optimizer.azure.errors import redact, translated
 from optimizer.azure.limiter import Pacer
+from optimizer.azure.metrics_answer import Floats
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, DataError, RejectedError, UncertainError
 from optimizer.intake import LoadChunk, LoadTarget, Refusal
@@ -109,24 +110,29 @@ class Workspaces:
         metrics = ("cpu_percent", "mem_percent", *(("cpu_max", "mem_max") if self._maxima else ()))
         values = {metric: np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32) for metric in metrics}
         names = {"vms": json.dumps([ArmId(vm_id).key for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
+        what = f"read the load of {len(vm_ids)} {'VM' if len(vm_ids) == 1 else 'VMs'} on {day}"
         failed: dict[str, Refusal] = {}
         points = 0
         for workspace, query in product(self._workspaces, (INSIGHTS, PERF)):
-            what = f"read the load of {len(vm_ids)} VMs on {day}"
-            try:
-                rows, complaint = self._query(what, workspace, query.format(**names), (start, end))
-            except AuthError:
-                raise
-            except RejectedError as exc:
-                rows, complaint = [], "" if _NO_TABLE in Caseless(exc.code).key else str(exc)
-            except CloudError as exc:
-                rows, complaint = [], str(exc)
+            rows, complaint = self._load_rows(what, workspace, query.format(**names), (start, end))
             points += _fill(values, rows, vm_ids, day)
             if complaint:
                 failed = dict.fromkeys(vm_ids, Refusal(f"request failed: {complaint}", final=False))
             if not np.isnan(values["cpu_percent"]).all(axis=1).any():
                 break
         return LoadChunk(vm_ids, values, failed, points)
+
+    def _load_rows(
+        self, what: str, workspace: str, query: str, timespan: tuple[datetime, datetime]
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Rows of a query, and a message if they are missing or incomplete; a table may be absent without one."""
+        try:
+            return self._query(what, workspace, query, timespan)
+        except AuthError:
+            raise
+        except CloudError as exc:
+            is_absent = isinstance(exc, RejectedError) and _NO_TABLE in Caseless(exc.code).key
+            return [], "" if is_absent else str(exc)
 
     def read_jobs(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
         """Backup jobs that the workspaces recorded.
@@ -137,13 +143,13 @@ class Workspaces:
             A workspace cannot answer, or returned only a part of its answer.
         """
         query = JOBS.format(start=_text(since), end=_text(until))
-        found = []
+        jobs = []
         for workspace in self._workspaces:
             rows, complaint = self._query("read the backup jobs", workspace, query, (since, until))
             if complaint:
                 raise UncertainError(complaint)
-            found += [{key: _plain(value) for key, value in row.items()} for row in rows]
-        return found
+            jobs += [{key: _plain(value) for key, value in row.items()} for row in rows]
+        return jobs
 
     def _query(
         self, what: str, workspace: str, query: str, timespan: tuple[datetime, datetime]
@@ -160,30 +166,36 @@ class Workspaces:
         rows = [dict(zip(table.columns, row, strict=True)) for table in tables[:1] for row in table.rows]
         if error is None:
             return rows, ""
-        return rows, redact(f"cannot {what}: only a part of the answer came ({error.code}: {error.message})")
+        return rows, redact(f"cannot {what}: only a part of the answer arrived ({error.code}: {error.message})")
 
 
 def _fill(
-    values: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]],
+    values: Mapping[str, Floats],
     rows: Sequence[Mapping[str, Any]],
     vm_ids: Sequence[str],
     day: date,
 ) -> int:
     """Fill values that are still unknown from a workspace's rows, and return the number of filled averages."""
-    place = {ArmId(vm_id): row for row, vm_id in enumerate(vm_ids)}
+    index = {ArmId(vm_id): number for number, vm_id in enumerate(vm_ids)}
     points = 0
     for row in rows:
-        vm, stamp = place.get(arm_id(row["ResourceId"])), _instant(row["Bin"])
+        vm, stamp = index.get(arm_id(row["ResourceId"])), _instant(row["Bin"])
         if vm is None or stamp is None or stamp.date() != day:
             continue
-        place_in_day = (stamp.hour * 60 + stamp.minute) // BIN_MINUTES
+        cell = vm, (stamp.hour * 60 + stamp.minute) // BIN_MINUTES
         prefix = "cpu" if row["Metric"] == "cpu" else "mem"
-        for metric, told in ((f"{prefix}_percent", row["Average"]), (f"{prefix}_max", row["Maximum"])):
-            value = _number(told)
-            if metric in values and value is not None and np.isnan(values[metric][vm, place_in_day]):
-                values[metric][vm, place_in_day] = min(100.0, max(0.0, value))
-                points += metric.endswith("_percent")
+        points += _fill_cell(values.get(f"{prefix}_percent"), cell, row["Average"])
+        _fill_cell(values.get(f"{prefix}_max"), cell, row["Maximum"])
     return points
+
+
+def _fill_cell(values: Floats | None, cell: tuple[int, int], value: object) -> bool:
+    """Fill one value if it is wanted and still unknown, and return whether it was filled."""
+    number = _number(value)
+    if values is None or number is None or not np.isnan(values[cell]):
+        return False
+    values[cell] = min(100.0, max(0.0, number))
+    return True
 
 
 def _number(value: object) -> float | None:

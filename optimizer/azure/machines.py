@@ -53,7 +53,7 @@ class MachineFinder:
                 response = self._client(vm.text.subscription.key).send_request(request, **RETRIES)
                 if response.status_code != 200:
                     raise HttpResponseError(response=response)
-                found: Resource = dict(response.json())
+                body: Resource = dict(response.json())
         except NotFoundError:
             return None
-        return without_secrets({**found, "id": str(id_of(found) or vm.text)})
+        return without_secrets({**body, "id": str(id_of(body) or vm.text)})

@@ -155,8 +155,8 @@ class MetricsReader:
             alone = set(self._alone)
         for target in targets:
             memory, vm = self._memory_of(target), ArmId(target.vm_id)
-            place = (Caseless(target.subscription), target.region, memory, target.start > midnight)
-            groups[*place, vm if vm in alone else NO_ID].append(target)
+            scope = (Caseless(target.subscription), target.region, memory, target.start > midnight)
+            groups[*scope, vm if vm in alone else NO_ID].append(target)
         until = min(end, midnight + timedelta(days=1))
         return [
             Batch(tuple(part), (CPU, MEMORY_PERCENT if memory == "percent" else MEMORY_BYTES), day, until)
@@ -178,7 +178,7 @@ class MetricsReader:
         target = batch.targets[0]
         if not (REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
             where = f"region {target.region!r}, subscription {target.subscription!r}"
-            return _nothing(batch, Refusal(f"request failed: no VM of Azure has such a place: {where}", final=True))
+            return _nothing(batch, Refusal(f"request failed: Azure has no such location: {where}", final=True))
         return _joined([self._measure(part, answer) for part, answer in self._answers(batch)])
 
     def _answers(self, batch: Batch, *, is_part: bool = False) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
@@ -243,18 +243,18 @@ class MetricsReader:
     def _fill_from_bytes(self, batch: Batch, chunk: LoadChunk, rows: list[int]) -> LoadChunk:
         """Fill in memory from bytes for VMs with CPU load but no memory percentage; it stays unknown if that fails."""
         less = replace(batch, targets=tuple(batch.targets[row] for row in rows), names=(MEMORY_BYTES,))
-        place = dict(zip(less.vm_ids, rows, strict=True))
+        index = dict(zip(less.vm_ids, rows, strict=True))
         points = chunk.points
         for part, answer in self._answers(less):
             if isinstance(answer, Refusal):
                 continue
             filled = self._in_percent(part, answer)
-            found = ~np.isnan(filled["mem_percent"]).all(axis=1)
+            known = ~np.isnan(filled["mem_percent"]).all(axis=1)
             with self._lock:
-                self._without_percentage |= {ArmId(part.vm_ids[row]) for row in np.flatnonzero(found)}
+                self._without_percentage |= {ArmId(part.vm_ids[row]) for row in np.flatnonzero(known)}
             for metric in ("mem_percent", "mem_max"):
                 if metric in filled:
-                    chunk.values[metric][[place[vm_id] for vm_id in part.vm_ids]] = filled[metric]
+                    chunk.values[metric][[index[vm_id] for vm_id in part.vm_ids]] = filled[metric]
             points += answer.points
         return replace(chunk, points=points)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import product
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -137,25 +139,24 @@ def _salvage(content: bytes, exc: msgspec.ValidationError) -> list[_Resource]:
     if not isinstance(values, list):
         raise exc
     return [
-        _Resource(
-            resourceid=_of_type(_part(resource, "resourceid"), str),
-            value=[
-                _Metric(
-                    name=_of_type(_part(metric, "name"), _Name),
-                    timeseries=[
-                        _Series(
-                            [p for one in _list(_part(series, "data")) if (p := _of_type(one, _Point)) is not None]
-                        )
-                        for series in _list(_part(metric, "timeseries"))
-                    ],
-                    errorCode=_of_type(_part(metric, "errorCode"), str),
-                    errorMessage=_of_type(_part(metric, "errorMessage"), str),
-                )
-                for metric in _list(_part(resource, "value"))
-            ],
-        )
+        _Resource(_of_type(_part(resource, "resourceid"), str), list(map(_metric, _list(_part(resource, "value")))))
         for resource in values
     ]
+
+
+def _metric(raw: object) -> _Metric:
+    """Readable parts of a metric."""
+    return _Metric(
+        name=_of_type(_part(raw, "name"), _Name),
+        timeseries=[_series(series) for series in _list(_part(raw, "timeseries"))],
+        errorCode=_of_type(_part(raw, "errorCode"), str),
+        errorMessage=_of_type(_part(raw, "errorMessage"), str),
+    )
+
+
+def _series(raw: object) -> _Series:
+    points = (_of_type(point, _Point) for point in _list(_part(raw, "data")))
+    return _Series([point for point in points if point is not None])
 
 
 def _part(node: object, name: str) -> object:
@@ -177,33 +178,23 @@ def _read_metric(
     answer: BatchAnswer, metric: _Metric, row: int, num_vms: int, day: date, aggregations: Sequence[str]
 ) -> None:
     if metric.errorCode and Caseless(metric.errorCode) != "Success":
-        answer.refused[row] = f"{metric.errorCode}: {metric.errorMessage or 'the service says no more'}"
+        answer.refused[row] = f"{metric.errorCode}: {metric.errorMessage or 'the service states no reason'}"
     name = Caseless((metric.name.value or "") if metric.name is not None else "")
-    for series in metric.timeseries or ():
-        if not series.data:
+    filled = (series.data for series in metric.timeseries or () if series.data)
+    for points, aggregation in product(filled, aggregations):
+        values = _column(points, aggregation)
+        known = ~np.isnan(values)
+        if not known.any():
             continue
-        bins = _bins(series.data, day)
-        for aggregation in aggregations:
-            values = _column(series.data, aggregation)
-            known = ~np.isnan(values)
-            if not known.any():
-                continue
-            key = (name, aggregation)
-            grid = answer.values.setdefault(key, np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32))
-            inside = known & (bins >= 0) & (bins < BINS_PER_DAY)
-            grid[row, bins[inside]] = values[inside]
-            answer.points += int(inside.sum())
+        grid = answer.values.setdefault((name, aggregation), np.full((num_vms, BINS_PER_DAY), np.nan, np.float32))
+        bins = _bins(points, day)
+        inside = known & (bins >= 0) & (bins < BINS_PER_DAY)
+        grid[row, bins[inside]] = values[inside]
+        answer.points += int(inside.sum())
 
 
 def _column(points: list[_Point], aggregation: str) -> Floats:
-    nan = float("nan")
-    if aggregation == "average":
-        values = [nan if point.average is None else point.average for point in points]
-    elif aggregation == "maximum":
-        values = [nan if point.maximum is None else point.maximum for point in points]
-    else:
-        values = [nan if point.minimum is None else point.minimum for point in points]
-    return np.array(values, dtype=np.float32)
+    return np.array(list(map(attrgetter(aggregation), points)), dtype=np.float32)  # None becomes NaN
 
 
 def _bins(points: list[_Point], day: date) -> npt.NDArray[np.int64]:

@@ -11,10 +11,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.polling import PollingMethod
 from azure.core.rest import HttpRequest, HttpResponse
 
-from optimizer.azure.errors import Answer, from_answer, read_error, retry_after, translated
+from optimizer.azure.errors import ErrorAnswer, from_answer, read_error, retry_after, translated
 from optimizer.errors import CloudError, ConflictError, RejectedError, UncertainError
 from optimizer.model.caseless import Caseless
-from optimizer.model.raw import word
+from optimizer.model.raw import mapping, properties_of, word
 from optimizer.ports import Accepted, Look
 
 
@@ -93,13 +93,8 @@ def check_operation(operation: str) -> str:
     """
     parts = urlsplit(operation)
     path = parts.path
-    if (
-        parts.scheme
-        or parts.netloc
-        or not Caseless(path).key.startswith("/subscriptions/")
-        or ".." in path
-        or "{" in operation
-    ):
+    is_local = not (parts.scheme or parts.netloc or ".." in path or "{" in operation)
+    if not is_local or not Caseless(path).key.startswith("/subscriptions/"):
         raise ValueError(f"{operation!r} is not the path of an operation; it begins with /subscriptions/")
     return f"{path}?{parts.query}" if parts.query else path
 
@@ -121,7 +116,7 @@ def look_at(client: Client, operation: str) -> Look:
     """
     path = check_operation(operation)
     is_result = not any(part in Caseless(path).key for part in ("/operations/", "/operationsstatus/"))
-    what = f"learn how operation {path.partition('?')[0].rpartition('/')[2]} ended"
+    what = f"read the status of operation {path.partition('?')[0].rpartition('/')[2]}"
     try:
         with translated(what):
             response = client.send_request(HttpRequest("GET", path), retry_total=0)
@@ -152,26 +147,34 @@ _ENDED = {Caseless("Succeeded"), Caseless("Failed")}
 
 def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError | None]:
     """Whether an operation has ended, and its error if it failed."""
-    try:
-        body = response.json() if response.text().strip() else {}
-    except (ValueError, RecursionError):
-        body = {}
-    body = body if isinstance(body, dict) else {}
-    properties = body.get("properties")
+    body = _body(response)
     status = word(body.get("status"))
     if not status:
         return is_result and response.status_code != 202, None
-    failed = (properties.get("failedJobsError") if isinstance(properties, dict) else None) or {}
     code, text = read_error(body)
-    if status in _CANCELED or (failed and status in _ENDED):
-        jobs = (
-            "; ".join(f"job {job}: {error}" for job, error in failed.items()) if isinstance(failed, dict) else failed
+    failed_jobs = _failed_jobs(body)
+    if status in _CANCELED or (failed_jobs and status in _ENDED):
+        reason = (
+            f"the operation ended as {status}: {failed_jobs or text}; look at the object and its jobs in the portal"
         )
-        said = (
-            f"the operation ended as {body['status']}: {jobs or text}; look at the object and its jobs in the portal"
-        )
-        return True, UncertainError(said, code=code)
+        return True, UncertainError(reason, code=code)
     if status == "Failed":
-        answer = Answer(response.status_code, code, text or "the operation failed", retry_after(response.headers))
-        return True, from_answer("carry out what was accepted", answer)
+        answer = ErrorAnswer(response.status_code, code, text or "the operation failed", retry_after(response.headers))
+        return True, from_answer("carry out the accepted write", answer)
     return status == "Succeeded", None
+
+
+def _body(response: HttpResponse) -> Mapping[str, Any]:
+    """JSON object in a response; empty if it contains none."""
+    try:
+        return mapping(response.json()) if response.text().strip() else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _failed_jobs(body: Mapping[str, Any]) -> str:
+    """Jobs of an operation that failed, with their errors; empty if there are none."""
+    failed = properties_of(body).get("failedJobsError") or ""
+    if isinstance(failed, Mapping):
+        return "; ".join(f"job {job}: {error}" for job, error in failed.items())
+    return str(failed)

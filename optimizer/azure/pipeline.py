@@ -74,8 +74,8 @@ class NoRegistration(SansIOHTTPPolicy[Any, Any]):
         match = _REGISTER.search(request.http_request.url)
         if match is not None and request.http_request.method == "POST":
             raise RejectedError(
-                f"the subscription {match['subscription']} is not registered for {match['provider']}, so it holds "
-                "nothing of it: leave the subscription out",
+                f"the subscription {match['subscription']} is not registered for {match['provider']}, so it has "
+                "no such resources: leave the subscription out",
                 code="MissingSubscriptionRegistration",
             )
 

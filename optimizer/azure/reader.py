@@ -196,8 +196,8 @@ class AzureBackupReader:
         while begin < until:
             end = min(begin + JOBS_WINDOW, until.astimezone(UTC))
             span = f"startTime eq '{_time(begin)}' and endTime eq '{_time(end + timedelta(days=1))}'"
-            found = self._jobs(vault, f"{span} and operation eq 'Backup'")
-            jobs |= {id_of(job) or f"{begin} {number}": job for number, job in enumerate(found)}
+            listed = self._jobs(vault, f"{span} and operation eq 'Backup'")
+            jobs |= {id_of(job) or f"{begin} {number}": job for number, job in enumerate(listed)}
             begin = end
         started = [(_start(job) or since, job) for job in jobs.values()]
         inside = [(start, job) for start, job in started if since <= start < until]
@@ -224,14 +224,14 @@ class AzureBackupReader:
     def vault_settings(self, vault_id: str) -> list[Resource]:
         """The vault and the resources attached to it (guard proxies, backup configuration, locks), by ``type``."""
         vault = VaultId.parse(vault_id)
-        place = (vault.name, vault.resource_group)
+        names = (vault.name, vault.resource_group)
         backup = self._backup(vault)
         with translated(f"read vault {vault.name!r}"):
             itself = _plain(self._vaults(vault).vaults.get(vault.resource_group, vault.name, **REPEATED))
         with translated(f"read the Resource Guard of vault {vault.name!r}"):
-            guards = _plain_list(backup.resource_guard_proxies.get(*place, **REPEATED))
+            guards = _plain_list(backup.resource_guard_proxies.get(*names, **REPEATED))
         with translated(f"read the backup configuration of vault {vault.name!r}"):
-            config = _plain(backup.backup_resource_vault_configs.get(*place, **REPEATED))
+            config = _plain(backup.backup_resource_vault_configs.get(*names, **REPEATED))
         settings = [("Microsoft.RecoveryServices/vaults", itself)]
         settings += [("Microsoft.RecoveryServices/vaults/backupResourceGuardProxies", guard) for guard in guards]
         settings += [("Microsoft.RecoveryServices/vaults/backupconfig", config)]

@@ -170,7 +170,7 @@ def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
     VmId.parse(properties.get("sourceResourceId"))
     policy = PolicyId.parse(properties["policyId"])
     if policy.vault.text != item.vault.text:
-        raise ValueError(f"{item}: policy {policy} is of another vault")
+        raise ValueError(f"{item}: policy {policy} belongs to another vault")
 
 
 def never_sent(exc: BaseException) -> bool:

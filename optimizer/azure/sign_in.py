@@ -48,12 +48,12 @@ _NETWORK = (
             r"|max retries exceeded|timed out|time-?out|network is unreachable|no route to host|remote end closed",
             re.IGNORECASE,
         ),
-        "no connection came about: check the network, a firewall and HTTPS_PROXY",
+        "no connection could be made: check the network, a firewall and HTTPS_PROXY",
     ),
 )
 """Patterns in texts about failed connections, the most specific first, and advice for each."""
 
-_ATTEMPT = re.compile(r"^\s*(?P<who>\w*Credential): (?P<said>.*)$", re.MULTILINE)
+_ATTEMPT = re.compile(r"^\s*(?P<who>\w*Credential): (?P<text>.*)$", re.MULTILINE)
 _MANAGED_IDENTITY = "ManagedIdentityCredential"
 """Credential that never gets an answer outside Azure, which says nothing about the network."""
 
@@ -80,10 +80,11 @@ def network_failure(exc: BaseException, text: str) -> str:
     connection = any(
         isinstance(cause, ServiceRequestError | ServiceResponseError | RequestException) for cause in _causes(exc)
     )
-    lines = [said for who, said in _attempts(text) if who != _MANAGED_IDENTITY] if _attempts(text) else [text]
-    told = [line for line in lines if network_advice(line) and not re.search(r"AADSTS\d+", line)]
-    if told:
-        return f"{told[0].strip().rstrip('.')}; {network_advice(told[0])}"
+    attempts = _attempts(text) or [("", text)]
+    lines = [line for who, line in attempts if who != _MANAGED_IDENTITY]
+    failed = [line for line in lines if network_advice(line) and not re.search(r"AADSTS\d+", line)]
+    if failed:
+        return f"{failed[0].strip().rstrip('.')}; {network_advice(failed[0])}"
     return f"{text}; {_NETWORK[-1][1]}" if connection else ""
 
 
@@ -92,11 +93,11 @@ def refusal(text: str) -> str:
     attempts = _attempts(text)
     if not attempts:
         return text
-    return next((f"{who}: {said.strip()}" for who, said in attempts if _REFUSED.search(said)), "")
+    return next((f"{who}: {line.strip()}" for who, line in attempts if _REFUSED.search(line)), "")
 
 
 def _attempts(text: str) -> list[tuple[str, str]]:
-    return [(match["who"], match["said"]) for match in _ATTEMPT.finditer(text)]
+    return [(match["who"], match["text"]) for match in _ATTEMPT.finditer(text)]
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

@@ -83,7 +83,7 @@ class ItemWrites:
         if policy is None:
             raise Refusal(400, "BMSUserErrorPolicyNotFound", f"The backup policy '{policy_id}' was not found.")
         if vault_key(policy_id) != vault_key(item["id"]):
-            raise _invalid(f"The backup policy '{policy_id}' is of another vault.")
+            raise _invalid(f"The backup policy '{policy_id}' belongs to another vault.")
         _check_sub_type(policy_id, properties_of(policy), before)
         less = before is not None and keeps_less(properties_of(before), properties_of(policy))
         check_immutability(self._contents.vaults.get(vault_key(policy_id)) or {}, keeps_less=less)
@@ -173,7 +173,7 @@ def _check_sub_type(policy_id: str, properties: Mapping[str, Any], before: Resou
     if not kind:
         raise _invalid(f"The backup policy '{policy_id}' is not for virtual machines.")
     if before is not None and sub_type(properties_of(before)) != kind:
-        raise Refusal(400, "BMSUserErrorPolicySubTypeChangeNotSupported", "The item's policy is of another sub-type.")
+        raise Refusal(400, "BMSUserErrorPolicySubTypeChangeNotSupported", "The item's policy has another sub-type.")
 
 
 def _invalid(message: str) -> Refusal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal, TypeAlias
@@ -54,8 +54,8 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
     address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
     if not address:
         raise EngineError(
-            "no Dask scheduler is named; set DASK_SCHEDULER_ADDRESS, or give its address instead of 'dask', such as "
-            "tls://scheduler:8786"
+            "no address of a Dask scheduler is given; set DASK_SCHEDULER_ADDRESS, or pass the address instead of 'dask', "
+            "such as tls://scheduler:8786"
         )
     try:
         from distributed import Client as UntypedClient
@@ -72,8 +72,8 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
             client: Client = new_client(address, timeout=patience_seconds, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise EngineError(
-            f"the Dask scheduler at {address} cannot be reached ({_first_line(exc)}); see whether 'dask scheduler' "
-            "runs there and no firewall is between, or use the engine 'local'"
+            f"the Dask scheduler at {address} cannot be reached ({_first_line(exc)}); check that 'dask scheduler' "
+            "runs there and that no firewall blocks it, or use the engine 'local'"
         ) from exc
     try:
         _require_workers(client, address, patience_seconds)
@@ -100,7 +100,7 @@ def _require_tls_setup(address: str) -> None:
     encrypted = address.partition("://")[0] in {"tls", "wss"}
     if encrypted and settings.get("ssl_context") is None:
         raise EngineError(
-            f"the Dask scheduler at {address} needs TLS, and no certificate of the client is set; set "
+            f"the Dask scheduler at {address} needs TLS, and the client has no certificate; set "
             "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and ..._CLIENT__KEY "
             "(docs/dask.md)"
         )
@@ -133,25 +133,40 @@ def require_equal(client: Client) -> None:
     EngineError
         Some workers differ; the message lists each of them with its version.
     """
-    here = {name: _version(name) for name in EQUAL_PACKAGES}
-    faults = []
     # These calls use only functions of the standard library, so that a worker without this program can still answer.
-    for worker, found in client.run(platform.python_version).items():
-        if found.split(".")[:2] != list(platform.python_version_tuple()[:2]):
-            faults.append(f"{worker} has Python {found}, here it is {platform.python_version()}")
-    for name, wanted in here.items():
-        for worker, answer in client.run(version, name, on_error="return").items():
-            found = answer if isinstance(answer, str) else None
-            if found != wanted:
-                faults.append(f"{worker} has {name} {found or '(not installed)'}, here it is {wanted or 'not there'}")
+    faults = _other_pythons(client.run(platform.python_version))
+    for name in EQUAL_PACKAGES:
+        faults += _other_versions(name, client.run(version, name, on_error="return"))
     if faults:
         more = f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else ""
         raise EngineError(
-            "the Dask workers are not set up as this program is, so results could differ:\n  "
+            "the Dask workers have other versions than this program, so results could differ:\n  "
             + "\n  ".join(faults[:10])
             + more
             + f"\ninstall the same versions of {PACKAGE} there and start the workers again"
         )
+
+
+def _other_pythons(versions: Mapping[str, str]) -> list[str]:
+    """Workers whose version of Python differs from that of this process in more than the patch."""
+    here = platform.python_version()
+    minor = here.split(".")[:2]
+    return [
+        f"{worker} has Python {other}, this machine has {here}"
+        for worker, other in versions.items()
+        if other.split(".")[:2] != minor
+    ]
+
+
+def _other_versions(name: str, versions: Mapping[str, object]) -> list[str]:
+    """Workers whose version of a package differs from the installed one; an answer that is not text means none."""
+    here = _version(name)
+    others = {worker: answer if isinstance(answer, str) else None for worker, answer in versions.items()}
+    return [
+        f"{worker} has {name} {other or '(not installed)'}, this machine has {here or 'none'}"
+        for worker, other in others.items()
+        if other != here
+    ]
 
 
 def _version(name: str) -> str | None:
@@ -205,8 +220,8 @@ class DaskEngine(Engine):
                 return
             self._parcel = None  # the workers that held the shared object may have died with the tasks
         raise EngineError(
-            f"the Dask cluster at {self._address} lost {len(left)} of {len(tasks)} tasks {MAX_ROUNDS} times over; see "
-            "what its scheduler and workers log"
+            f"the Dask cluster at {self._address} lost {len(left)} of {len(tasks)} tasks {MAX_ROUNDS} times; read "
+            "the logs of its scheduler and workers"
         )
 
     def _run(
@@ -243,7 +258,7 @@ class DaskEngine(Engine):
     def _require_scheduler(self, cause: Exception | None = None) -> None:
         if self._client.status != "running":
             raise EngineError(
-                f"the connection to the Dask scheduler at {self._address} is lost; see whether it still runs, then "
+                f"the connection to the Dask scheduler at {self._address} was lost; check that it still runs, then "
                 "repeat the command"
             ) from cause
 
@@ -254,7 +269,7 @@ class DaskEngine(Engine):
         if isinstance(error, KilledWorker):
             explained: BaseException = EngineError(
                 f"a task ended the process of every Dask worker that tried it ({error.last_worker.address} was the "
-                "last); mostly their memory is too small: start them with a higher --memory-limit or fewer threads"
+                "last); the usual cause is too little memory: start them with a higher --memory-limit or fewer threads"
             )
         elif isinstance(error, ModuleNotFoundError):
             explained = EngineError(

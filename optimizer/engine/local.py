@@ -34,7 +34,7 @@ class LocalEngine(Engine):
 
     def __init__(self, processes: int | None = None) -> None:
         if processes is not None and processes < 1:
-            raise ValueError(f"processes is {processes}; allowed: a number from 1 on")
+            raise ValueError(f"processes is {processes}; allowed: 1 or more")
         self._processes: int = joblib.cpu_count() if processes is None else processes
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._parcel: tuple[object, Path] | None = None
@@ -63,30 +63,30 @@ class LocalEngine(Engine):
             return
         from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped]  # as above
 
-        place = NOTHING if shared is NOTHING else self._send(shared)
+        parcel = NOTHING if shared is NOTHING else self._send(shared)
         left = dict(enumerate(tasks))
         for attempt in range(MAX_RESTARTS + 1):
             try:
-                for index, result in self._run(function, place, left):
+                for index, result in self._run(function, parcel, left):
                     del left[index]
                     yield index, result
             except BrokenProcessPool as exc:
                 if attempt == MAX_RESTARTS:
                     raise EngineError(
-                        f"a worker process was killed {attempt + 1} times over, and {len(left)} of {len(tasks)} tasks "
-                        f"are not done; mostly the memory is too small for {self._processes} processes at once: "
-                        "give fewer with --processes, or more memory"
+                        f"a worker process was killed {attempt + 1} times, and {len(left)} of {len(tasks)} tasks are "
+                        f"not done; the usual cause is too little memory for {self._processes} processes: pass a "
+                        "smaller number with --processes, or add memory"
                     ) from exc
             else:
                 return
 
     def _run(
-        self, function: Callable[..., Result], place: object, left: dict[int, Any]
+        self, function: Callable[..., Result], parcel: object, left: dict[int, Any]
     ) -> Iterator[tuple[int, Result]]:
         self._started = True
         with joblib.parallel_config(backend="loky", n_jobs=self._processes, inner_max_num_threads=1):
             parallel = joblib.Parallel(return_as="generator_unordered")
-        calls = [joblib.delayed(_work)(function, place, index, task) for index, task in left.items()]
+        calls = [joblib.delayed(_work)(function, parcel, index, task) for index, task in left.items()]
         yield from parallel(calls)
 
     def _send(self, shared: object) -> Path:
@@ -118,9 +118,9 @@ class LocalEngine(Engine):
             self._folder = None
 
 
-def _work(function: Callable[..., Result], place: object, index: int, task: object) -> tuple[int, Result]:
+def _work(function: Callable[..., Result], parcel: object, index: int, task: object) -> tuple[int, Result]:
     """Run one task in a process that reads the shared object from a file."""
-    shared = _open_shared(place) if isinstance(place, Path) else place
+    shared = _open_shared(parcel) if isinstance(parcel, Path) else parcel
     return work(function, shared, index, task)
 
 

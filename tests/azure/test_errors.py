@@ -13,7 +13,7 @@ from azure.core import exceptions as azure
 from azure.core.rest import HttpRequest
 from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
 
-from optimizer.azure.errors import Answer, from_answer, read_error, redact, retry_after, translated
+from optimizer.azure.errors import ErrorAnswer, from_answer, read_error, redact, retry_after, translated
 from optimizer.errors import (
     AuthError,
     CloudError,
@@ -157,14 +157,14 @@ def test_the_status_decides_whatever_the_class(status: int) -> None:
         (200, "UserErrorBackupOperationInProgress", ConflictError, "another operation"),
         (409, "AnotherOperationInProgress", ConflictError, "another operation"),
         (409, "ConcurrentOperationError", ConflictError, "another operation"),
-        (409, "OperationNotAllowed", RejectedError, "see what it says"),
-        (409, "Conflict", ConflictError, "in which this cannot be done"),
+        (409, "OperationNotAllowed", RejectedError, "read the reason"),
+        (409, "Conflict", ConflictError, "does not allow this"),
         (409, "ScopeLocked", RejectedError, "remove the lock"),
         (409, "MissingSubscriptionRegistration", RejectedError, "does not use Azure Backup"),
         (403, "RequestDisallowedByPolicy", RejectedError, "an Azure Policy"),
         (400, "BMSUserErrorInvalidPolicyInput", RejectedError, "check its times"),
         (400, "UserErrorOperationDeniedOnImmutableItem", RejectedError, "immutable"),
-        (400, "CloudDosTimeboudLimitReached", ThrottledError, "stay away for 4 h"),
+        (400, "CloudDosTimeboudLimitReached", ThrottledError, "asks to wait for 4 h"),
     ],
 )
 def test_codes_go_before_the_status(status: int, code: str, kind: type[CloudError], advice: str) -> None:
@@ -295,7 +295,7 @@ def test_a_request_to_stay_away_is_understood(
         return
     assert isinstance(found, ThrottledError)
     assert found.retry_after_seconds == pytest.approx(hours * HOUR)
-    assert ("stay away for" in str(found)) is (hours >= 1)
+    assert ("asks to wait for" in str(found)) is (hours >= 1)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ CLI = f"{NO_IDENTITY}\n\tAzureCliCredential: "
             "HTTPS_PROXY",
         ),
         (FAILED + "Failed to establish a new connection: Connection refused", UncertainError, "a firewall"),
-        (CLI + "Please run 'az login' to set up an account", AuthError, "nobody is signed in"),
+        (CLI + "Please run 'az login' to set up an account", AuthError, "not signed in"),
         (
             FAILED + "AADSTS7000215: Invalid client secret.",
             AuthError,
@@ -499,7 +499,7 @@ def test_errors_of_this_package_and_of_callers_pass() -> None:
 
 def test_an_accepted_operation_that_failed_is_a_refusal() -> None:
     """A failure that arrives with 200 is one."""
-    assert type(from_answer("x", Answer(200, "UserErrorX", "text"))) is RejectedError
+    assert type(from_answer("x", ErrorAnswer(200, "UserErrorX", "text"))) is RejectedError
 
 
 @pytest.mark.parametrize(

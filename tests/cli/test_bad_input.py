@@ -304,7 +304,7 @@ BAD = {
     ),
     # the rules
     "rules with an unknown key": Bad(
-        rules("max_move = 3"), ("rules.toml: max_move = 3", "there is no key 'max_move'", "did you mean max_moves?")
+        rules("max_move = 3"), ("rules.toml: max_move = 3", "unknown key 'max_move'", "did you mean max_moves?")
     ),
     "rules with an unknown key, audited": Bad(
         rules("max_move = 3", args=("audit", Path("estate"))), ("rules.toml: max_move = 3", "did you mean max_moves?")
@@ -313,9 +313,9 @@ BAD = {
         rules(rule("nights", "pin = true", 'where = { zzz = "x" }')),
         (
             'rule "nights" > where > zzz = "x"',
-            "there is no key 'zzz'",
+            "unknown key 'zzz'",
             "allowed: tag, name, service, vault",
-            "take it out or rename it",
+            "rename or remove it",
         ),
     ),
     "a window of no length": Bad(
@@ -324,7 +324,8 @@ BAD = {
     ),
     "rules that are no TOML": Bad(rules("[[rule\n"), ("rules.toml: is not TOML", "line 1", "correct that line")),
     "rules that are not there": Bad(
-        then(nothing, *PLAN, "--rules", Path("none.toml")), ("none.toml: there is no such rules file", "leave --rules")
+        then(nothing, *PLAN, "--rules", Path("none.toml")),
+        ("none.toml: this rules file does not exist", "omit --rules"),
     ),
     "rules with an unknown zone": Bad(
         rules(rule("nights", 'allow = [{ from = "20:00", to = "06:00", zone = "Europe/Berlyn" }]')),

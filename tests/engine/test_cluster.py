@@ -153,7 +153,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path) -> None:
     [
         ("tcp://127.0.0.1:1", "the Dask scheduler at tcp://127.0.0.1:1 cannot be reached .* 'dask scheduler' runs"),
         ("carrier-pigeon://roof", "cannot be reached .*carrier-pigeon"),
-        ("", "no Dask scheduler is named; set DASK_SCHEDULER_ADDRESS"),
+        ("", "no address of a Dask scheduler is given; set DASK_SCHEDULER_ADDRESS"),
         ("tls://127.0.0.1:1", "needs TLS, and no certificate of the client is set; set DASK_DISTRIBUTED__COMM__TLS"),
     ],
 )
@@ -202,9 +202,9 @@ class Worker:
 def test_workers_that_differ_are_refused() -> None:
     """Another Python, another numpy, no program at all: each is named with worker and both versions."""
     require_equal(Worker())
-    with pytest.raises(EngineError, match=r"tcp://10.0.0.5:4711 has Python 3.9.1, here it is 3"):
+    with pytest.raises(EngineError, match=r"tcp://10.0.0.5:4711 has Python 3.9.1, this machine has 3"):
         require_equal(Worker("3.9.1"))
-    with pytest.raises(EngineError, match=f"has numpy 1.26.4, here it is {np.__version__}.*\ninstall the same"):
+    with pytest.raises(EngineError, match=f"has numpy 1.26.4, this machine has {np.__version__}.*\ninstall the same"):
         require_equal(Worker(numpy="1.26.4"))
-    with pytest.raises(EngineError, match=rf"has {PACKAGE} \(not installed\), here it is "):
+    with pytest.raises(EngineError, match=rf"has {PACKAGE} \(not installed\), this machine has "):
         require_equal(Worker(backup_schedule_optimizer=None))
