@@ -54,8 +54,8 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
     address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
     if not address:
         raise EngineError(
-            "no address of a Dask scheduler is given; set DASK_SCHEDULER_ADDRESS, or pass the address instead of 'dask', "
-            "such as tls://scheduler:8786"
+            "no address of a Dask scheduler is given; set DASK_SCHEDULER_ADDRESS, or pass the address instead of "
+            "'dask', such as tls://scheduler:8786"
         )
     try:
         from distributed import Client as UntypedClient

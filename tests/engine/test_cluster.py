@@ -154,7 +154,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path) -> None:
         ("tcp://127.0.0.1:1", "the Dask scheduler at tcp://127.0.0.1:1 cannot be reached .* 'dask scheduler' runs"),
         ("carrier-pigeon://roof", "cannot be reached .*carrier-pigeon"),
         ("", "no address of a Dask scheduler is given; set DASK_SCHEDULER_ADDRESS"),
-        ("tls://127.0.0.1:1", "needs TLS, and no certificate of the client is set; set DASK_DISTRIBUTED__COMM__TLS"),
+        ("tls://127.0.0.1:1", "needs TLS, and the client has no certificate; set DASK_DISTRIBUTED__COMM__TLS"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(place: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
