@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, Self
 
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import Resource
@@ -47,3 +47,12 @@ class ArmResources:
     vault_settings: Sequence[Resource] = ()
     missing_vms: Mapping[ArmId, Absence] = field(default_factory=dict)
     services: Mapping[ArmId, str] = field(default_factory=dict)
+
+    def as_fields(self) -> dict[str, Any]:
+        """The resources by the names of their fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of(cls, holder: object) -> Self:
+        """Resources of an object that has fields with the same names."""
+        return cls(**{field.name: getattr(holder, field.name) for field in fields(cls)})

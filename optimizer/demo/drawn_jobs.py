@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from optimizer.demo.demo_policy import PolicyShape
 from optimizer.demo.drawn_load import LoadDay
-from optimizer.demo.fleet import DemoPolicy, Fleet
+from optimizer.demo.fleet import Fleet
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, SLOT_MINUTES, START_WINDOW_MINUTES, resolve_zone
 
 JOB_DAYS = 35
@@ -48,7 +49,7 @@ def draw_runs(rng: np.random.Generator, fleet: Fleet, first: date, as_of: dateti
     minutes.
     """
     begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    times = {policy.id: _run_minutes(policy, begin, as_of) for policy in fleet.policies}
+    times = {policy.id: _run_minutes(policy.shape, begin, as_of) for policy in fleet.policies}
     active = [
         i for i, item in enumerate(fleet.protected_items) if item["properties"]["protectionState"] == "Protected"
     ]
@@ -61,21 +62,28 @@ def draw_runs(rng: np.random.Generator, fleet: Fleet, first: date, as_of: dateti
     return Runs(vm, scheduled, scheduled + delay)
 
 
-def _run_minutes(policy: DemoPolicy, begin: datetime, as_of: datetime) -> list[int]:
-    """Scheduled times of a policy during the job history, for jobs that end before ``as_of``."""
-    zone = resolve_zone(policy.timezone)
+def _run_minutes(shape: PolicyShape, begin: datetime, as_of: datetime) -> list[int]:
+    """Scheduled times of a policy during the job history, in minutes after ``begin``.
+
+    Only times count at which jobs end before ``as_of``.
+    """
     latest = as_of - timedelta(hours=8)
-    minutes = []
-    for back in range(JOB_DAYS + 1, -1, -1):
-        day = (as_of - timedelta(days=back)).date()
-        if policy.days and day.weekday() not in policy.days:
-            continue
-        for hours in (0, 4, 8, 12) if policy.frequency == "Hourly" else (0,):
-            local = datetime(day.year, day.month, day.day, tzinfo=zone)
-            local += timedelta(minutes=policy.option * SLOT_MINUTES, hours=hours)
-            if begin <= local.astimezone(UTC) < latest and back <= JOB_DAYS:
-                minutes.append(int((local.astimezone(UTC) - begin).total_seconds() // 60))
-    return minutes
+    days = ((as_of - timedelta(days=back)).date() for back in range(JOB_DAYS, -1, -1))
+    runs = (run.astimezone(UTC) for day in days for run in _runs_on(shape, day))
+    return [int((run - begin).total_seconds() // 60) for run in runs if begin <= run < latest]
+
+
+def _runs_on(shape: PolicyShape, day: date) -> list[datetime]:
+    """Runs on a day of the policy's zone; none on other weekdays than those of the policy."""
+    if shape.days and day.weekday() not in shape.days:
+        return []
+    start = datetime(day.year, day.month, day.day, tzinfo=resolve_zone(shape.timezone))
+    minutes = shape.option * SLOT_MINUTES
+    return [start + timedelta(minutes=minutes, hours=hours) for hours in _RUN_HOURS.get(shape.frequency, (0,))]
+
+
+_RUN_HOURS = {"Hourly": (0, 4, 8, 12)}
+"""Hours of the runs after the start, by frequency."""
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,7 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
     service = np.array([vm.service for vm in fleet.vms], dtype=np.int64)
     tier = np.array([vm.tier for vm in fleet.vms])
     env = np.array([vm.env for vm in fleet.vms])
-    zones = [ZoneInfo(zone) for _, _, zone, _ in REGIONS]
-    offsets = np.array(
-        [int((as_of.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60) for zone in zones]
-    )
+    offsets = np.array([_offset_minutes(zone, as_of) for _, _, zone, _ in REGIONS])
     quiet = rng.random(size) < 0.3
     rest, hogs = rng.lognormal(2.2, 0.5, size), rng.random(size) < 0.01  # a hog is busy all the time
     has_batch = (rng.random(services) < 0.75)[service] & (
@@ -108,6 +105,11 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
         memory_follows=rng.uniform(0.0, 0.25, size),
         first_day=np.where(rng.random(size) < 0.02, rng.integers(0, num_days, size), 0),
     )
+
+
+def _offset_minutes(zone: str, instant: datetime) -> int:
+    offset = instant.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+    return int(offset.total_seconds() // 60)
 
 
 _TIER = np.array(["app", "batch", "db", "web"])

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
-from optimizer.model.timegrid import NUM_OPTIONS, WEEKDAYS, format_start, parse_start
+from optimizer.arm import ArmResources
+from optimizer.demo.demo_policy import DemoPolicy, PolicyShape, make_names_unique
+from optimizer.model.timegrid import NUM_OPTIONS, parse_start
 from optimizer.ports import Resource
 
 Rng = np.random.Generator
@@ -73,21 +75,6 @@ class DemoVm:
 
 
 @dataclass
-class DemoPolicy:
-    """A policy of the demo, with the number of its VMs."""
-
-    id: str
-    vault: int
-    frequency: str
-    option: int
-    timezone: str
-    days: tuple[int, ...]
-    weight: float
-    resource: Resource
-    vms: int = 0
-
-
-@dataclass
 class Fleet:
     """Inventory of the demo.
 
@@ -109,6 +96,21 @@ class Fleet:
     protected_items: list[Resource] = field(default_factory=list)
     vm_resources: list[Resource] = field(default_factory=list)
 
+    def resources(self, as_of: datetime) -> ArmResources:
+        """ARM resources of the fleet at ``as_of``."""
+        return ArmResources(
+            as_of=as_of,
+            source="demo",
+            vaults=self.vaults,
+            policies=[policy.resource for policy in self.policies] + self.other_policies,
+            protected_items=self.protected_items,
+            vms=self.vm_resources,
+        )
+
+    def vaults_of_region(self, vault: int) -> list[int]:
+        """Vaults in the region of a vault, which is one of them."""
+        return [index for index, region in enumerate(self.vault_regions) if region == self.vault_regions[vault]]
+
 
 def build_fleet(rng: Rng, num_vms: int) -> Fleet:
     """Generate a fleet of ``num_vms`` VMs; equal generator states produce equal fleets."""
@@ -124,26 +126,25 @@ def _add_vaults(fleet: Fleet, rng: Rng, subscription: str, number: int) -> None:
     for index in range(number):
         # The regions of the first three vaults are fixed, so that even a small demo has several time zones.
         region = (0, 0, 1)[index] if index < 3 else int(rng.choice(len(REGIONS), p=_REGION_SHARES))
-        location, short, _, _ = REGIONS[region]
-        name = f"rsv-backup-{short}-{index + 1:03d}"
-        vault_id = (
-            f"/subscriptions/{subscription}/resourceGroups/rg-backup-{short}"
-            f"/providers/Microsoft.RecoveryServices/vaults/{name}"
-        )
+        vault = _vault(subscription, index, region)
         fleet.vault_regions.append(region)
-        fleet.vaults.append(
-            {
-                "id": vault_id,
-                "name": name,
-                "type": "Microsoft.RecoveryServices/vaults",
-                "location": location,
-                "sku": {"name": "RS0", "tier": "Standard"},
-                "properties": {"provisioningState": "Succeeded"},
-            }
-        )
-        fleet.other_policies.append(_sql_policy(vault_id))
-        for policy in _vault_policies(rng, vault_id, index, region):
-            fleet.policies.append(policy)
+        fleet.vaults.append(vault)
+        fleet.other_policies.append(_sql_policy(vault["id"]))
+        fleet.policies += _vault_policies(rng, vault["id"], index, region)
+
+
+def _vault(subscription: str, index: int, region: int) -> Resource:
+    location, short, _, _ = REGIONS[region]
+    name = f"rsv-backup-{short}-{index + 1:03d}"
+    group = f"/subscriptions/{subscription}/resourceGroups/rg-backup-{short}"
+    return {
+        "id": f"{group}/providers/Microsoft.RecoveryServices/vaults/{name}",
+        "name": name,
+        "type": "Microsoft.RecoveryServices/vaults",
+        "location": location,
+        "sku": {"name": "RS0", "tier": "Standard"},
+        "properties": {"provisioningState": "Succeeded"},
+    }
 
 
 def _sql_policy(vault_id: str) -> Resource:
@@ -162,21 +163,29 @@ def _sql_policy(vault_id: str) -> Resource:
 def _vault_policies(rng: Rng, vault_id: str, vault: int, region: int) -> list[DemoPolicy]:
     """Four to eight policies: daily ones, the first at the usual 23:00, one or two weekly ones, and an hourly one."""
     num_daily, num_weekly = int(rng.integers(2, 6)), int(rng.integers(1, 3))
-    policies: list[DemoPolicy] = []
-    for number in range(num_daily):
-        option = parse_start("23:00") if number == 0 else _draw_time(rng)
-        weight = _AT_23 if number == 0 else (1 - _AT_23) / max(1, num_daily - 1)
-        enhanced = number > 0 and rng.random() < _ENHANCED_SHARE * 3
-        retention = int(rng.choice([30, 7, 10], p=[0.7, 0.2, 0.1]))
-        zone = _draw_zone(rng, region) if number else "UTC"
-        policies.append(_policy(vault_id, vault, "Daily", option, zone, (), weight, retention, enhanced=enhanced))
-    for number in range(num_weekly):
-        day = (6, 5)[number]
-        option = parse_start("23:00") if rng.random() < 0.5 else _draw_time(rng)
-        zone = _draw_zone(rng, region)
-        policies.append(_policy(vault_id, vault, "Weekly", option, zone, (day,), 1 / num_weekly, 12, enhanced=False))
-    policies.append(_policy(vault_id, vault, "Hourly", parse_start("08:00"), "UTC", (), 1.0, 30, enhanced=True))
-    return _with_unique_names(policies)
+    shapes = [(PolicyShape("Daily", parse_start("23:00"), "UTC", _draw_retention(rng)), _AT_23)]
+    shapes += [(_draw_daily(rng, region), (1 - _AT_23) / (num_daily - 1)) for _ in range(1, num_daily)]
+    shapes += [(_draw_weekly(rng, region, day), 1 / num_weekly) for day in (6, 5)[:num_weekly]]
+    shapes.append((PolicyShape("Hourly", parse_start("08:00"), "UTC", 30, enhanced=True), 1.0))
+    policies = [DemoPolicy(shape, vault, weight, shape.resource_in(vault_id)) for shape, weight in shapes]
+    make_names_unique(policies)
+    return policies
+
+
+def _draw_retention(rng: Rng) -> int:
+    return int(rng.choice([30, 7, 10], p=[0.7, 0.2, 0.1]))
+
+
+def _draw_daily(rng: Rng, region: int) -> PolicyShape:
+    option = _draw_time(rng)
+    enhanced = bool(rng.random() < _ENHANCED_SHARE * 3)
+    retention = _draw_retention(rng)
+    return PolicyShape("Daily", option, _draw_zone(rng, region), retention, enhanced=enhanced)
+
+
+def _draw_weekly(rng: Rng, region: int, day: int) -> PolicyShape:
+    option = parse_start("23:00") if rng.random() < 0.5 else _draw_time(rng)
+    return PolicyShape("Weekly", option, _draw_zone(rng, region), 12, (day,))
 
 
 def _draw_time(rng: Rng) -> int:
@@ -190,115 +199,67 @@ def _draw_zone(rng: Rng, region: int) -> str:
     return "UTC" if rng.random() < _UTC_SHARE else REGIONS[region][3]
 
 
-def _policy(
-    vault_id: str,
-    vault: int,
-    frequency: str,
-    option: int,
-    zone: str,
-    days: tuple[int, ...],
-    weight: float,
-    retention: int,
-    *,
-    enhanced: bool,
-) -> DemoPolicy:
-    time = f"2024-01-01T{format_start(option)}:00Z"
-    unit = "Weeks" if frequency == "Weekly" else "Days"
-    names = [WEEKDAYS[day] for day in days]
-    schedule: dict[str, Any] = {"scheduleRunTimes": [time]} | ({"scheduleRunDays": names} if days else {})
-    if frequency == "Hourly":
-        schedule = {"interval": 4, "scheduleWindowDuration": 12, "scheduleWindowStartTime": time}
-    kept: dict[str, Any] = {
-        "retentionTimes": [time],
-        "retentionDuration": {"count": retention, "durationType": unit},
-    } | ({"daysOfTheWeek": names} if days else {})
-    nested = {f"{frequency.lower()}Schedule": schedule} if enhanced else schedule
-    suffix = "".join(names)[:3].lower() + format_start(option).replace(":", "")
-    name = f"pol-{frequency.lower()}-{suffix}-{retention}{unit[0].lower()}" + ("-enh" if enhanced else "")
-    resource = {
-        "id": f"{vault_id}/backupPolicies/{name}",
-        "name": name,
-        "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
-        "properties": {
-            "backupManagementType": "AzureIaasVM",
-            "policyType": "V2" if enhanced else "V1",
-            "instantRPDetails": {},
-            "instantRpRetentionRangeInDays": 7 if enhanced else 5 if days else 2,
-            "schedulePolicy": {
-                "schedulePolicyType": "SimpleSchedulePolicyV2" if enhanced else "SimpleSchedulePolicy",
-                "scheduleRunFrequency": frequency,
-                **nested,
-            },
-            "retentionPolicy": {
-                "retentionPolicyType": "LongTermRetentionPolicy",
-                ("weeklySchedule" if days else "dailySchedule"): kept,
-            },
-            "timeZone": zone,
-            "protectedItemsCount": 0,
-        },
-    }
-    return DemoPolicy(str(resource["id"]), vault, frequency, option, zone, days, weight, resource)
+@dataclass(frozen=True)
+class _Application:
+    """A service of the demo: an application in one environment."""
 
+    number: int
+    name: str
+    env: str
+    tagged: bool
 
-def _with_unique_names(policies: Sequence[DemoPolicy]) -> list[DemoPolicy]:
-    seen: dict[str, int] = {}
-    for policy in policies:
-        number = seen[policy.id] = seen.get(policy.id, 0) + 1
-        if number > 1:
-            _rename(policy, f"-{number}")
-    return list(policies)
+    @classmethod
+    def draw(cls, rng: Rng, number: int) -> _Application:
+        """Draw the environment, and whether the VMs have the tag ``app``; names repeat with a number."""
+        again = number // len(_APPS)
+        name = _APPS[number % len(_APPS)] + (str(again + 1) if again else "")
+        return cls(number, name, str(rng.choice(_ENVS, p=_ENV_SHARES)), bool(rng.random() < 0.85))
 
+    def tags(self, tier: str) -> dict[str, str]:
+        """Tags of a VM."""
+        return {"env": self.env, "tier": tier} | ({"app": f"{self.name}-{self.env}"} if self.tagged else {})
 
-def _rename(policy: DemoPolicy, suffix: str) -> None:
-    policy.id += suffix
-    policy.resource["id"] = policy.id
-    policy.resource["name"] += suffix
+    def in_sets(self, tier: str) -> bool:
+        """Whether VMs of a tier may be in an availability set."""
+        return self.env == "prod" and tier in {"web", "app"}
 
 
 def _add_vms(fleet: Fleet, rng: Rng, subscription: str, num_vms: int) -> None:
     """Add services, whose sizes are heavy-tailed, until there are enough VMs."""
+    largest = max(1, min(_MOST_IN_SERVICE, num_vms // 6))
     while len(fleet.vms) < num_vms:
-        service = fleet.num_services
-        fleet.num_services += 1
-        cap = max(1, min(_MOST_IN_SERVICE, num_vms // 6))
-        size = min(1 + int(2 * rng.pareto(1.2)), cap, num_vms - len(fleet.vms))
+        size = min(1 + int(2 * rng.pareto(1.2)), largest, num_vms - len(fleet.vms))
         home = int(rng.integers(len(fleet.vaults)))
-        same_region = [i for i, region in enumerate(fleet.vault_regions) if region == fleet.vault_regions[home]]
+        same_region = fleet.vaults_of_region(home)
         spans = size > 3 and len(same_region) > 1 and rng.random() < 0.15
-        app = _APPS[service % len(_APPS)] + (str(service // len(_APPS) + 1) if service >= len(_APPS) else "")
-        env = str(rng.choice(_ENVS, p=_ENV_SHARES))
-        tagged = rng.random() < 0.85
+        app = _Application.draw(rng, fleet.num_services)
+        fleet.num_services += 1
         for tier in rng.choice(TIERS, size=size, p=_TIER_SHARES):
             vault = int(rng.choice(same_region)) if spans else home
-            _add_vm(fleet, rng, subscription, app, env, str(tier), vault, tagged=tagged)
+            _add_vm(fleet, rng, subscription, app, str(tier), vault)
 
 
-def _add_vm(
-    fleet: Fleet, rng: Rng, subscription: str, app: str, env: str, tier: str, vault: int, *, tagged: bool
-) -> None:
+def _add_vm(fleet: Fleet, rng: Rng, subscription: str, app: _Application, tier: str, vault: int) -> None:
     region = fleet.vault_regions[vault]
-    location = REGIONS[region][0]
-    group = f"/subscriptions/{subscription}/resourceGroups/rg-{app}-{env}/providers/Microsoft.Compute"
-    name = f"vm-{app}-{tier}-{len(fleet.vms) + 1:04d}"
+    folder = f"/subscriptions/{subscription}/resourceGroups/rg-{app.name}-{app.env}/providers/Microsoft.Compute"
+    name = f"vm-{app.name}-{tier}-{len(fleet.vms) + 1:04d}"
     os = "Windows" if rng.random() < 0.55 else "Linux"
-    tags = {"env": env, "tier": tier} | ({"app": f"{app}-{env}"} if tagged else {})
     properties: dict[str, Any] = {
         "hardwareProfile": {"vmSize": str(rng.choice(_SIZES))},
         "storageProfile": {"osDisk": {"osType": os}},
         "provisioningState": "Succeeded",
     }
-    if env == "prod" and tier in {"web", "app"} and rng.random() < 0.6:
-        properties["availabilitySet"] = {"id": f"{group}/availabilitySets/avail-{app}"}
-    fleet.vms.append(
-        DemoVm(f"{group}/virtualMachines/{name}", name, fleet.num_services - 1, tier, env, os, region, vault)
-    )
+    if app.in_sets(tier) and rng.random() < 0.6:
+        properties["availabilitySet"] = {"id": f"{folder}/availabilitySets/avail-{app.name}"}
+    vm_id = f"{folder}/virtualMachines/{name}"
+    fleet.vms.append(DemoVm(vm_id, name, app.number, tier, app.env, os, region, vault))
     fleet.vm_resources.append(
         {
-            "id": fleet.vms[-1].id,
+            "id": vm_id,
             "name": name,
             "type": "Microsoft.Compute/virtualMachines",
-            "location": location,
-            "tags": tags,
+            "location": REGIONS[region][0],
+            "tags": app.tags(tier),
             "properties": properties,
         }
     )
@@ -308,24 +269,36 @@ def _assign_policies(fleet: Fleet, rng: Rng) -> None:
     """Give most VMs of a service in a vault the same policy, as people do; some differ in frequency or time."""
     usual: dict[tuple[int, int], DemoPolicy] = {}
     for number, vm in enumerate(fleet.vms):
-        draw = rng.random()
-        frequency = "Weekly" if draw < _WEEKLY_SHARE else "Hourly" if draw > 1 - _HOURLY_SHARE else "Daily"
-        key = (vm.service, vm.vault)
-        if frequency != "Daily" or rng.random() < 0.15 or key not in usual:
-            policy = _draw_policy(fleet, rng, vm.vault, frequency)
-            if frequency == "Daily":
-                usual.setdefault(key, policy)
-        else:
-            policy = usual[key]
-        policy = _with_room(fleet, policy)
-        policy.vms += 1
-        policy.resource["properties"]["protectedItemsCount"] += 1
+        policy = _with_room(fleet, _choose_policy(fleet, rng, vm, usual))
+        state = _draw_state(rng, number)
+        if state != "ProtectionStopped":
+            policy.add_vms(1)
         fleet.policy_of.append(policy)
-        fleet.protected_items.append(_item(vm, policy, fleet.vaults[vm.vault], number, rng))
+        fleet.protected_items.append(_item(vm, policy, fleet.vaults[vm.vault], state))
+
+
+def _choose_policy(fleet: Fleet, rng: Rng, vm: DemoVm, usual: dict[tuple[int, int], DemoPolicy]) -> DemoPolicy:
+    """Draw the policy of a VM; the first daily policy of a service in a vault becomes its usual one."""
+    frequency = _draw_frequency(rng)
+    if frequency != "Daily":
+        return _draw_policy(fleet, rng, vm.vault, frequency)
+    differs, key = rng.random() < 0.15, (vm.service, vm.vault)
+    if not differs and key in usual:
+        return usual[key]
+    policy = _draw_policy(fleet, rng, vm.vault, frequency)
+    usual.setdefault(key, policy)
+    return policy
+
+
+def _draw_frequency(rng: Rng) -> str:
+    draw = rng.random()
+    if draw < _WEEKLY_SHARE:
+        return "Weekly"
+    return "Hourly" if draw > 1 - _HOURLY_SHARE else "Daily"
 
 
 def _draw_policy(fleet: Fleet, rng: Rng, vault: int, frequency: str) -> DemoPolicy:
-    choices = [policy for policy in fleet.policies if policy.vault == vault and policy.frequency == frequency]
+    choices = [policy for policy in fleet.policies if policy.vault == vault and policy.shape.frequency == frequency]
     weights = np.array([policy.weight for policy in choices])
     return choices[int(rng.choice(len(choices), p=weights / weights.sum()))]
 
@@ -338,33 +311,28 @@ def _with_room(fleet: Fleet, policy: DemoPolicy) -> DemoPolicy:
         number += 1
         following = known.get(f"{original.id}-full{number}")
         if following is None:
-            following = _copy_of(original, f"-full{number}")
+            following = original.copy(f"-full{number}")
             fleet.policies.append(following)
         policy = following
     return policy
 
 
-def _copy_of(policy: DemoPolicy, suffix: str) -> DemoPolicy:
-    properties = {**policy.resource["properties"], "protectedItemsCount": 0}
-    resource = {**policy.resource, "properties": properties}
-    copied = DemoPolicy(
-        policy.id, policy.vault, policy.frequency, policy.option, policy.timezone, policy.days, 0.0, resource
-    )
-    _rename(copied, suffix)
-    return copied
+def _draw_state(rng: Rng, number: int) -> str:
+    """Protection state of the VM at a position.
+
+    The first VMs are always protected, so that a demo with a handful of VMs does not consist mostly of exceptions.
+    """
+    draw = rng.random()
+    if number < 20 or draw > 0.01:
+        return "Protected"
+    return "ProtectionStopped" if draw < 0.005 else "IRPending"
 
 
-def _item(vm: DemoVm, policy: DemoPolicy, vault: Resource, number: int, rng: Rng) -> Resource:
+def _item(vm: DemoVm, policy: DemoPolicy, vault: Resource, state: str) -> Resource:
     group = vm.id.split("/")[4]
     name = f"iaasvmcontainerv2;{group};{vm.name}"
     folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
-    draw = rng.random()
-    # The first VMs are always protected, so that a demo with a handful of VMs does not consist mostly of exceptions.
-    state = "Protected" if number < 20 or draw > 0.01 else "ProtectionStopped" if draw < 0.005 else "IRPending"
     stopped = state == "ProtectionStopped"
-    if stopped:
-        policy.vms -= 1
-        policy.resource["properties"]["protectedItemsCount"] -= 1
     return {
         "id": f"{folder}/protectedItems/VM;{name}",
         "name": f"VM;{name}",

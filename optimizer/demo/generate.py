@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from optimizer.demo.drawn_jobs import draw_runs, draw_trouble, judge_day, to_jobs
 from optimizer.demo.drawn_load import draw_behaviour, draw_day
-from optimizer.demo.fleet import build_fleet
+from optimizer.demo.fleet import Fleet, build_fleet
 from optimizer.estate import EstateWriter
 from optimizer.files import require_local
 from optimizer.model.clock import SYSTEM_CLOCK
@@ -54,32 +55,45 @@ def generate_demo(
     if vms < 1 or weeks < 1 or seed < 0:
         raise ValueError(f"a demo needs vms >= 1, weeks >= 1 and seed >= 0, not {vms}, {weeks} and {seed}")
     out = require_local(out)
-    num_days = 7 * weeks
-    begin = DEMO_AS_OF - timedelta(days=num_days)
-    first = begin.date()
     fleet = build_fleet(np.random.default_rng([seed, _FLEET]), vms)
-    behaviour = draw_behaviour(np.random.default_rng([seed, _BEHAVIOUR]), fleet, num_days, DEMO_AS_OF)
-    rng = np.random.default_rng([seed, _RUNS])
-    runs, trouble = draw_runs(rng, fleet, first, DEMO_AS_OF), draw_trouble(rng, fleet, num_days)
-    order = sorted(range(vms), key=lambda vm: fleet.vms[vm].id)
-    vm_ids = tuple(fleet.vms[vm].id for vm in order)
-    outcomes = []
+    history = _History(fleet, seed, num_days=7 * weeks)
     with EstateWriter(out) as writer:
-        for number in range(num_days):
-            day = first + timedelta(days=number)
-            load = draw_day(np.random.default_rng([seed, _LOAD, number]), behaviour, first, day)
-            jobs_rng = np.random.default_rng([seed, _JOBS, number])
-            outcomes.append(judge_day(jobs_rng, runs, trouble, behaviour.service, load, number))
-            writer.add_load(
-                DayLoad(day, vm_ids, load.cpu_percent[order], load.mem_percent[order], running=load.running[order])
-            )
-        writer.add_jobs(to_jobs(outcomes, fleet, begin))
-        writer.commit(
-            created_at=clock.now(),
-            as_of=DEMO_AS_OF,
-            source="demo",
-            vaults=fleet.vaults,
-            policies=[policy.resource for policy in fleet.policies] + fleet.other_policies,
-            protected_items=fleet.protected_items,
-            vms=fleet.vm_resources,
-        )
+        outcomes = [history.write_day(writer, number) for number in range(history.num_days)]
+        writer.add_jobs(to_jobs(outcomes, fleet, history.begin))
+        writer.commit(fleet.resources(DEMO_AS_OF), created_at=clock.now())
+
+
+class _History:
+    """Load and backups of a fleet, drawn day by day.
+
+    Parameters
+    ----------
+    fleet
+        The fleet.
+    seed
+        Random seed of the demo.
+    num_days
+        Length of the history in days; it ends at :data:`DEMO_AS_OF`.
+    """
+
+    def __init__(self, fleet: Fleet, seed: int, num_days: int) -> None:
+        self.num_days, self._seed = num_days, seed
+        self.begin = DEMO_AS_OF - timedelta(days=num_days)
+        self._first = self.begin.date()
+        self._behaviour = draw_behaviour(np.random.default_rng([seed, _BEHAVIOUR]), fleet, num_days, DEMO_AS_OF)
+        rng = np.random.default_rng([seed, _RUNS])
+        self._runs = draw_runs(rng, fleet, self._first, DEMO_AS_OF)
+        self._trouble = draw_trouble(rng, fleet, num_days)
+        self._order = sorted(range(len(fleet.vms)), key=lambda vm: fleet.vms[vm].id)
+        self._vm_ids = tuple(fleet.vms[vm].id for vm in self._order)
+
+    def write_day(self, writer: EstateWriter, number: int) -> pl.DataFrame:
+        """Add the load of a day to an estate, and return the outcomes of its backups."""
+        day = self._first + timedelta(days=number)
+        load = draw_day(np.random.default_rng([self._seed, _LOAD, number]), self._behaviour, self._first, day)
+        jobs_rng = np.random.default_rng([self._seed, _JOBS, number])
+        outcomes = judge_day(jobs_rng, self._runs, self._trouble, self._behaviour.service, load, number)
+        cpu, mem, running = load.cpu_percent, load.mem_percent, load.running
+        order = self._order
+        writer.add_load(DayLoad(day, self._vm_ids, cpu[order], mem[order], running=running[order]))
+        return outcomes

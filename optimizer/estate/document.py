@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -119,7 +118,7 @@ class EstateDocument(StrictModel):
 
     def resources(self) -> ArmResources:
         """Raw ARM resources of the estate."""
-        return ArmResources(**{field.name: getattr(self, field.name) for field in fields(ArmResources)})
+        return ArmResources.of(self)
 
     def inventory(self, service_from: Sequence[str], *, present: Iterable[str] = ()) -> Inventory:
         """Inventory of the estate: vaults, policies, items and VMs.

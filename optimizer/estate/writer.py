@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import polars as pl
 
-from optimizer.arm import Absence
+from optimizer.arm import ArmResources
 from optimizer.errors import EstateError
 from optimizer.estate.document import ESTATE_FILE, EstateDocument, LoadMetadata, LoadPart, Part
 from optimizer.estate.parts import JOB_SCHEMA, digest, encode, encode_day
 from optimizer.files import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import METRICS, DayLoad, Metric
-from optimizer.ports import Resource
 
 
 class EstateWriter:
@@ -96,21 +95,18 @@ class EstateWriter:
         return Part(path=path, rows=rows, bytes=len(content), sha256=digest(content))
 
     def commit(
-        self,
-        *,
-        created_at: datetime,
-        as_of: datetime,
-        source: Literal["import", "resources", "demo", "azure"],
-        vaults: Sequence[Resource],
-        policies: Sequence[Resource],
-        protected_items: Sequence[Resource],
-        vms: Sequence[Resource],
-        vault_settings: Sequence[Resource] = (),
-        load_gaps: Mapping[ArmId, str] | None = None,
-        missing_vms: Mapping[ArmId, Absence] | None = None,
-        services: Mapping[ArmId, str] | None = None,
+        self, resources: ArmResources, *, created_at: datetime, load_gaps: Mapping[ArmId, str] | None = None
     ) -> EstateDocument:
-        """Publish the staged parts with the given inventory, which replaces the old one.
+        """Publish the staged parts with the given resources, which replace the old ones.
+
+        Parameters
+        ----------
+        resources
+            ARM resources of the estate.
+        created_at
+            Time for the estate's ``created_at``.
+        load_gaps
+            Reasons for VMs whose load the source could not or did not give, by VM id.
 
         Raises
         ------
@@ -120,19 +116,11 @@ class EstateWriter:
         old_load, old_jobs = (self._old.load, self._old.jobs) if self._old else ((), ())
         document = EstateDocument(
             created_at=created_at,
-            as_of=as_of,
-            source=source,
-            vaults=tuple(vaults),
-            policies=tuple(policies),
-            protected_items=tuple(protected_items),
-            vms=tuple(vms),
-            vault_settings=tuple(vault_settings),
             load_gaps=dict(load_gaps or {}),
-            missing_vms=dict(missing_vms or {}),
-            services=dict(services or {}),
             load_metadata=LoadMetadata(columns=tuple(metric for metric in METRICS if metric in self._columns)),
             load=tuple(sorted((*old_load, *self._load), key=lambda part: part.path)),
             jobs=(*old_jobs, *self._jobs),
+            **resources.as_fields(),
         )
         content = document.to_json().encode()
         with translate_write_errors(self._folder / ESTATE_FILE):

@@ -18,7 +18,7 @@ from optimizer.intake.listing import Listing
 from optimizer.intake.load_files.load_file import LoadCounts, LoadFile, Overview, open_load
 from optimizer.intake.problems import Problems
 from optimizer.intake.resource_files.read_resources import read_resources
-from optimizer.intake.spelling import old_spelling
+from optimizer.intake.spelling import spelling_of
 from optimizer.intake.vm_list.vm_resources import list_vms
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import METRICS, DayLoad, is_unknown
@@ -116,7 +116,7 @@ def import_resources(
     """
     files = [Path(file) for file in ([resources] if isinstance(resources, str | Path) else resources)]
     return _import(
-        lambda old: read_resources(files, resource_group, old_spelling(old) if old else None),
+        lambda old: read_resources(files, resource_group, spelling_of(old.vms, old.protected_items) if old else None),
         (", ".join(map(str, files)), "resources"),
         Path(load),
         out,
@@ -188,17 +188,7 @@ def _write(
                 writer.add_load(fresh)
                 counts.days += bool(fresh.vm_ids)
         problems.raise_any()
-        writer.commit(
-            created_at=options.get("clock", SYSTEM_CLOCK).now(),
-            as_of=as_of,
-            source=listing.source,
-            vaults=listing.vaults,
-            policies=listing.policies,
-            protected_items=listing.protected_items,
-            vms=listing.vms,
-            vault_settings=listing.vault_settings,
-            missing_vms=listing.missing_vms,
-        )
+        writer.commit(listing.resources(as_of), created_at=options.get("clock", SYSTEM_CLOCK).now())
     return counts
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
-from optimizer.arm import Absence
+from optimizer.arm import Absence, ArmResources
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of
@@ -48,6 +49,19 @@ class Listing:
     namesakes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def resources(self, as_of: datetime) -> ArmResources:
+        """Resources of an estate that was read at ``as_of``."""
+        return ArmResources(
+            as_of=as_of,
+            source=self.source,
+            vaults=self.vaults,
+            policies=self.policies,
+            protected_items=self.protected_items,
+            vms=self.vms,
+            vault_settings=self.vault_settings,
+            missing_vms=self.missing_vms,
+        )
 
     @cached_property
     def _ids(self) -> dict[ArmId, str]:

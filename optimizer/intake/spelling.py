@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 from optimizer.arm import source_vm as vm_of_item
-from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.ports import Resource
@@ -14,13 +16,12 @@ def source_vm(item: Resource) -> ArmId:
     return vm_of_item(properties_of(item))
 
 
-def old_spelling(old: EstateDocument) -> dict[ArmId, str]:
-    """Spelling of VM ids in an estate; its load is stored under exactly this spelling."""
+def spelling_of(vms: Iterable[Resource], protected_items: Iterable[Resource]) -> dict[ArmId, str]:
+    """Spelling of the ids of VMs, those of VM resources before those that items state.
+
+    Where a VM occurs several times, its first spelling counts.
+    """
     spelt: dict[ArmId, str] = {}
-    for vm in old.vms:
-        spelt.setdefault(id_of(vm), str(id_of(vm)))
-    for item in old.protected_items:
-        vm_id = source_vm(item)
-        if vm_id:
-            spelt.setdefault(vm_id, str(vm_id))
+    for vm_id in chain(map(id_of, vms), filter(None, map(source_vm, protected_items))):
+        spelt.setdefault(vm_id, str(vm_id))
     return spelt

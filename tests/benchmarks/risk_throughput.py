@@ -82,6 +82,7 @@ def write_estate(folder: Path, num_vms: int, num_days: int, seed: int) -> None:
     """Write an estate with the daily shapes of busy VMs and 1 % of gaps."""
     import numpy as np
 
+    from optimizer.arm import ArmResources
     from optimizer.estate.writer import EstateWriter
     from optimizer.model.load import DayLoad
 
@@ -98,7 +99,7 @@ def write_estate(folder: Path, num_vms: int, num_days: int, seed: int) -> None:
             memory = np.clip(40 + level + 2 * noise[1], 0, 100)
             writer.add_load(DayLoad(FIRST_DAY + timedelta(days=day), vm_ids, cpu, memory))
         end = datetime.combine(FIRST_DAY + timedelta(days=num_days), datetime.min.time(), UTC)
-        writer.commit(created_at=end, as_of=end, source="demo", vaults=(), policies=(), protected_items=(), vms=())
+        writer.commit(ArmResources(end, "demo"), created_at=end)
 
 
 def measure(stage: str, estate: Path, arguments: argparse.Namespace) -> dict[str, float]:

@@ -12,6 +12,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.monitor.query import LogsQueryPartialResult, LogsQueryStatus
 
+from optimizer.arm import ArmResources
 from optimizer.emulator import EmulatorSettings
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.writer import EstateWriter
@@ -39,15 +40,8 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Estate:
             date = (DAY + timedelta(days=number)).date()
             writer.add_load(DayLoad(date, ids, cpu, memory, cpu_max=cpu + 10))
         sized = {"properties": {"hardwareProfile": {"vmSize": "Standard_D2s_v5"}}}
-        writer.commit(
-            created_at=DAY,
-            as_of=DAY + timedelta(days=2),
-            source="azure",
-            vaults=[],
-            policies=[],
-            protected_items=[],
-            vms=[{**machine(name), **sized} for name in VMS] + [{**machine("far"), "location": "East US"}],
-        )
+        vms = [{**machine(name), **sized} for name in VMS] + [{**machine("far"), "location": "East US"}]
+        writer.commit(ArmResources(DAY + timedelta(days=2), "azure", vms=vms), created_at=DAY)
     return open_estate(folder)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from optimizer.arm import ArmResources
 from optimizer.errors import EstateError
 from optimizer.estate.document import ESTATE_FILE, EstateDocument
 from optimizer.estate.folder import open_estate
@@ -36,9 +37,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def _commit(writer: EstateWriter, created_at: datetime = NOW, as_of: datetime = NOW) -> EstateDocument:
-    return writer.commit(
-        created_at=created_at, as_of=as_of, source="azure", vaults=[], policies=[], protected_items=[], vms=[]
-    )
+    return writer.commit(ArmResources(as_of, "azure"), created_at=created_at)
 
 
 def _day(vm_ids: tuple[str, ...], value: float, **metrics: object) -> DayLoad:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimizer.arm import ArmResources
 from optimizer.errors import DataError
 from optimizer.estate.folder import open_estate
 from optimizer.estate.load_store import LoadStore
@@ -38,9 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> LoadStore:
     with EstateWriter(folder) as writer:
         writer.add_load(DayLoad(DAY, with_load, values, values))
         vms = [{"id": one} for one in LISTED]
-        writer.commit(
-            created_at=NOW, as_of=NOW, source="resources", vaults=[], policies=[], protected_items=[], vms=vms
-        )
+        writer.commit(ArmResources(NOW, "resources", vms=vms), created_at=NOW)
     return open_estate(folder).load
 
 

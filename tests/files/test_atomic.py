@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from optimizer.arm import ArmResources
 from optimizer.errors import EstateError
 from optimizer.estate.writer import EstateWriter
 from optimizer.files.atomic import make_private_folder, translate_write_errors, write_bytes
@@ -87,9 +88,7 @@ def test_an_estate_is_the_owners(tmp_path: Path) -> None:
         for _ in range(2):
             with EstateWriter(folder, old) as writer:
                 writer.add_load(day)
-                old = writer.commit(
-                    created_at=now, as_of=now, source="azure", vaults=(), policies=(), protected_items=(), vms=()
-                )
+                old = writer.commit(ArmResources(now, "azure"), created_at=now)
     paths = [folder, *folder.rglob("*")]
     assert len(paths) == 6
     assert {mode(path) for path in paths if path.is_dir()} == {0o700}

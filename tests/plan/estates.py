@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from optimizer.arm import ArmResources
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.writer import EstateWriter
@@ -259,13 +260,15 @@ def arm_estate(folder: Path) -> Estate:
             assert isinstance(day, date)
             writer.add_load(_day(day, frame))
         writer.commit(
+            ArmResources(
+                as_of=datetime(2026, 2, 17, tzinfo=UTC),
+                source="azure",
+                vaults=[{"id": VAULT, "name": "rsv-one", "location": "westeurope"}],
+                policies=policies,
+                protected_items=items,
+                vms=[machine(name, app="shop" if name.startswith("app") else "data") for name in names],
+            ),
             created_at=datetime(2026, 2, 18, tzinfo=UTC),
-            as_of=datetime(2026, 2, 17, tzinfo=UTC),
-            source="azure",
-            vaults=[{"id": VAULT, "name": "rsv-one", "location": "westeurope"}],
-            policies=policies,
-            protected_items=items,
-            vms=[machine(name, app="shop" if name.startswith("app") else "data") for name in names],
         )
     return open_estate(folder)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from optimizer.arm import build_inventory
 from optimizer.errors import AuthError, CloudError, EstateError
 from optimizer.estate import Estate, EstateDocument, EstateWriter, LoadStore, open_estate, require_free_folder
 from optimizer.files import require_local
@@ -18,7 +19,7 @@ from optimizer.intake.pull.job_slots import add_scheduled
 from optimizer.intake.pull.load_holes import LoadCoverage, LoadHole, retention_hole
 from optimizer.intake.pull.partial_pull import DayResult, Partial, Request, open_partial
 from optimizer.intake.pull.pull_days import DayBlock, days_between, find_starts, known_vms, oldest, usable_rows, window
-from optimizer.intake.pull.pull_inventory import Failure, Found, find_inventory, is_off, place_of, spelling_of
+from optimizer.intake.pull.pull_inventory import Failure, Found, find_inventory, is_off, place_of
 from optimizer.intake.pull.pull_options import MAX_DAYS, PullOptions
 from optimizer.intake.pull.pull_report import ENOUGH_DAYS, NO_DATA, PullReport
 from optimizer.intake.pull.pull_source import LoadReader, LoadTarget, PullScope, PullSource, Refusal
@@ -146,18 +147,8 @@ class _Pull:
 
     def _jobs(self, found: Found, as_of: datetime) -> pl.DataFrame:
         """New jobs, with their scheduled times where these are certain."""
-        document = EstateDocument(
-            created_at=as_of,
-            as_of=as_of,
-            source="azure",
-            vaults=tuple(found.vaults),
-            policies=tuple(found.policies),
-            protected_items=tuple(found.protected_items),
-            vms=tuple(found.vms),
-            missing_vms=found.missing,
-        )
-        inventory = Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM)
-        reader = JobReader(spelling_of(found), inventory.job_owners, learn_error_titles(found.protected_items))
+        inventory = build_inventory(found.resources(as_of), DEFAULT_SERVICE_FROM)
+        reader = JobReader(found.spelling(), inventory.job_owners, learn_error_titles(found.protected_items))
         rows = [row for vault_id, jobs in found.jobs.items() for row in reader.read(vault_id, jobs)]
         vaults = {id_of(vault): id_of(vault) for vault in found.vaults}
         rows = merge_jobs(rows, logged_jobs(found.logged_jobs, reader, vaults))
@@ -177,7 +168,7 @@ class _Pull:
     def _targets(self, found: Found, as_of: datetime) -> list[LoadTarget]:
         """Protected VMs, and the time from which the load of each is requested."""
         start, _ = window(as_of, self.options.days)
-        spelling = spelling_of(found)
+        spelling = found.spelling()
         vms = {id_of(vm): vm for vm in found.vms}
         regions = {id_of(vault): str(vault.get("location") or "") for vault in found.vaults}
         region_of: dict[ArmId, str] = {}
@@ -260,19 +251,12 @@ class _Pull:
                     writer.add_load(load)
             if jobs.height:
                 writer.add_jobs(jobs)
-            vm_ids = sorted(vm_id for key, vm_id in spelling_of(found).items() if found.missing.get(key) != "gone")
+            vm_ids = sorted(vm_id for key, vm_id in found.spelling().items() if found.missing.get(key) != "gone")
             gaps = self._gaps(vm_ids, have, results)
             document = writer.commit(
+                found.resources(as_of),
                 created_at=self.clock.now(),
-                as_of=as_of,
-                source="azure",
-                vaults=found.vaults,
-                policies=found.policies,
-                protected_items=found.protected_items,
-                vms=found.vms,
-                vault_settings=found.vault_settings,
                 load_gaps={ArmId(vm_id): why for vm_id, why in gaps.items()},
-                missing_vms=found.missing,
             )
         self._count_old(vm_ids, usable)
         too_little = tuple(vm for vm in vm_ids if usable[vm] < ENOUGH_DAYS and vm not in gaps)
@@ -304,7 +288,7 @@ class _Pull:
         history = sorted({part.date for part in document.load})
         return PullReport(
             vaults=len(found.vaults),
-            vms=len(spelling_of(found)),
+            vms=len(found.spelling()),
             policies=len(found.policies),
             items=len(found.protected_items),
             jobs=num_jobs,

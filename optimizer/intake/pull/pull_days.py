@@ -99,9 +99,9 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
 
 def known_vms(document: EstateDocument) -> set[ArmId]:
     """VMs whose load was requested for an estate."""
-    from optimizer.intake.spelling import old_spelling
+    from optimizer.intake.spelling import spelling_of
 
-    return set(old_spelling(document))
+    return set(spelling_of(document.vms, document.protected_items))
 
 
 def _last_bins(estate: Estate, until: datetime) -> dict[str, datetime]:

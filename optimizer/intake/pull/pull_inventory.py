@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from optimizer.arm import Absence
+from optimizer.arm import Absence, ArmResources
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
 from optimizer.estate import EstateDocument
 from optimizer.intake.pull.missing_vms import look_for
 from optimizer.intake.pull.pull_source import PullScope, PullSource
-from optimizer.intake.spelling import old_spelling, source_vm
+from optimizer.intake.spelling import source_vm, spelling_of
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, mapping, properties_of, too_deep, word
@@ -64,6 +64,23 @@ class Found:
     unprotected: int = 0
     missing: dict[ArmId, Absence] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    def resources(self, as_of: datetime) -> ArmResources:
+        """Resources of an estate that was pulled at ``as_of``."""
+        return ArmResources(
+            as_of=as_of,
+            source="azure",
+            vaults=self.vaults,
+            policies=self.policies,
+            protected_items=self.protected_items,
+            vms=self.vms,
+            vault_settings=self.vault_settings,
+            missing_vms=self.missing,
+        )
+
+    def spelling(self) -> dict[ArmId, str]:
+        """Spelling of VM ids in the estate, of all protected VMs and those that the directory lists."""
+        return spelling_of(self.vms, self.protected_items)
 
 
 @dataclass(frozen=True)
@@ -268,7 +285,7 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
     found.unprotected = len(set(map(id_of, listed)) - wanted.keys())
     # A vault may protect VMs of other subscriptions.
     listed += _list_vms(source, {key.subscription for key in wanted} - own - {Caseless()}, found, closed)
-    spelt = old_spelling(old) if old else {}
+    spelt = spelling_of(old.vms, old.protected_items) if old else {}
     before = {id_of(vm): vm for vm in old.vms} if old else {}
     by_id = {id_of(vm): vm for vm in listed}
     unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
@@ -300,16 +317,6 @@ def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, cl
             closed |= subscriptions
             return []
     return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]
-
-
-def spelling_of(found: Found) -> dict[ArmId, str]:
-    """Spelling of VM ids in the new estate."""
-    spelt = {id_of(vm): str(id_of(vm)) for vm in found.vms}
-    for item in found.protected_items:
-        vm_id = source_vm(item)
-        if vm_id:
-            spelt.setdefault(vm_id, str(vm_id))
-    return spelt
 
 
 def place_of(vm: Resource | None, vm_id: ArmId, vault_location: str) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.arm import ArmResources
 from optimizer.estate.writer import EstateWriter
 from optimizer.model.load import DayLoad
 from tests.benchmarks.write_judge.record import Resource
@@ -96,16 +97,16 @@ class Recipe:
         with EstateWriter(folder) as writer:
             for n in range(_HISTORY_DAYS, 0, -1):
                 writer.add_load(_load(self.as_of.date() - timedelta(days=n), ids))
-            writer.commit(
-                created_at=self.as_of,
-                as_of=self.as_of,
-                source="azure",
+            resources = ArmResources(
+                self.as_of,
+                "azure",
                 vaults=self.vaults,
                 policies=self.policies,
                 protected_items=self.items,
                 vms=self.vms,
                 vault_settings=self.settings,
             )
+            writer.commit(resources, created_at=self.as_of)
 
 
 def _load(day: date, ids: Sequence[str]) -> DayLoad:
