@@ -9,7 +9,7 @@ OptimizerError
     VerificationError       a schedule that the verifier refuses; it is never shown as a plan
     NoScheduleError         (solve) no schedule satisfies the rules; carries the conflicts and ways out
     NotFoundWithinEffortError  (solve) the search found no schedule, but did not prove that none exists
-    PlanError               (plan)
+    PlanError               a plan that cannot be used
         PlanFormatError     a file that is not a plan
         StalePlanError      the estate has changed since the plan was made
     ApplyError              a roll-out that cannot begin or continue
@@ -45,7 +45,10 @@ __all__ = [
     "NotFoundError",
     "NotSentError",
     "OptimizerError",
+    "PlanError",
+    "PlanFormatError",
     "RejectedError",
+    "StalePlanError",
     "ThrottledError",
     "UncertainError",
     "UsageError",
@@ -83,6 +86,20 @@ class EngineError(OptimizerError):
 
 class VerificationError(OptimizerError):
     """A result that breaks a limit or states a wrong figure, as found by the independent verifier."""
+
+
+class PlanError(OptimizerError):
+    """A plan that cannot be used."""
+
+
+class PlanFormatError(PlanError):
+    """A file that is not a plan, or a plan of a version that this program does not know."""
+
+
+class StalePlanError(PlanError):
+    """The estate is not the one that the plan was made for; the message states what differs."""
+
+    exit_code = 4
 
 
 class ApplyError(OptimizerError):

@@ -13,6 +13,7 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.pull import azure_source
 from optimizer.azure.service import AzureBackupService
 from optimizer.config import read_rules
+from optimizer.documents.plan_file import write_plan
 from optimizer.emulator import Emulator
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.parts import JOB_SCHEMA
@@ -20,7 +21,6 @@ from optimizer.intake.pull.estate_pull import pull_to_folder
 from optimizer.intake.pull.pull_options import PullOptions
 from optimizer.intake.pull.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.store import write_plan
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply

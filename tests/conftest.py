@@ -17,6 +17,8 @@ from optimizer.model.clock import SystemClock
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.plan.planned import Planned
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # No test may depend on how fast the machine is; the same examples on every run.
@@ -56,13 +58,13 @@ LONG = (
     "tests/cli/test_exit_codes.py",
     "tests/cli/test_why_not.py",
     "tests/test_cases.py",
-    "tests/plan/test_make_plan.py",
-    "tests/plan/test_diff.py",
+    "tests/plan/make/test_make_plan.py",
+    "tests/plan/make/test_diff.py",
     "tests/cli/test_bad_input.py",
     "tests/solve/test_optimality.py",
     "tests/engine/test_cluster.py",
     "tests/whatif/test_answer.py",
-    "tests/plan/test_verify.py",
+    "tests/verifier/test_verify.py",
     "tests/whatif/test_price_changes.py",
     "tests/test_whole_journey.py",
 )
@@ -92,6 +94,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def root() -> Path:
     """Return the root of the checkout."""
     return ROOT
+
+
+# The two plans below are shared by the tests of several rooms; they are read, never changed.
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    """Plan the imported estate with the default rules."""
+    from tests.plan.estates import imported_estate
+    from tests.plan.planned import planned
+
+    return planned(imported_estate(tmp_path_factory.mktemp("imported")))
+
+
+@pytest.fixture(scope="session")
+def arm(tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    """Plan the estate in the shape of Azure with the default rules."""
+    from tests.plan.estates import arm_estate
+    from tests.plan.planned import planned
+
+    return planned(arm_estate(tmp_path_factory.mktemp("arm") / "estate"))
 
 
 @pytest.fixture(scope="session")

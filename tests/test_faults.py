@@ -16,13 +16,13 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
 from optimizer.config import parse_rules, validate_rules
+from optimizer.documents.plan_document import PlanDocument
+from optimizer.documents.rollback_file import RollbackDocument
 from optimizer.errors import ConfigError
 from optimizer.estate.document import EstateDocument
 from optimizer.journal import Record
 from optimizer.model.faults import ANYTHING_ELSE, describe_faults, expectation
 from optimizer.model.rules import Rules
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.rollback_file import RollbackDocument
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
 KINDS: tuple[str, ...] = typing.get_args(core_schema.ErrorType)

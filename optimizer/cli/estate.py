@@ -67,10 +67,9 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     DIR (default: backup-demo) then contains the estate, plan.json and report.html.
     """
     from optimizer.demo import generate_demo
+    from optimizer.documents import rollback_path, write_plan, write_rollback
     from optimizer.estate import open_estate
-    from optimizer.plan.rollback_file import rollback_path, write_rollback
-    from optimizer.plan.store import write_plan
-    from optimizer.planning import make_plan_of, prepare
+    from optimizer.plan import make_plan_of, prepare
     from optimizer.report import last_line, render_audit, render_plan
     from optimizer.workflow import audit_case, write_report
 
@@ -229,7 +228,7 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     """
     from optimizer.cli.rules import load_rules
     from optimizer.estate import open_estate
-    from optimizer.planning import prepare
+    from optimizer.plan import prepare
     from optimizer.report import last_line, render_audit
     from optimizer.workflow import audit_case
 

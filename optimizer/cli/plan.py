@@ -16,12 +16,12 @@ from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.rules import history_option, rules_options
 from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.what_if import refuse_questions
+from optimizer.documents import PlanDocument
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
     from optimizer.estate import Estate
     from optimizer.model.rules import Rules
-    from optimizer.plan.document import PlanDocument
 
 HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
@@ -138,9 +138,8 @@ def plan(
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
     """
+    from optimizer.documents import rollback_path, write_plan, write_rollback
     from optimizer.estate import open_estate
-    from optimizer.plan.rollback_file import rollback_path, write_rollback
-    from optimizer.plan.store import write_plan
     from optimizer.report import last_line, render_plan
     from optimizer.workflow import make_plan
 
@@ -231,7 +230,7 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
     Shows its load over the day, today's start beside the proposed one, the next best two starts and their cost, and
     the rules or limits that forbid better starts.
     """
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.documents import open_estate_of, read_plan
     from optimizer.report import render_explanation
     from optimizer.workflow import explain_vm
 
@@ -315,7 +314,7 @@ def _show_limits(
 ) -> None:
     import json
 
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.documents import open_estate_of, read_plan
     from optimizer.report import render_limits
     from optimizer.workflow import price_plan_limits, write_report
 
@@ -336,7 +335,7 @@ def _show_limits(
 def _show_plan(
     screen: Screen, plan_file: Path, page: Path | None, zone: str, estate_folder: str | Path | None
 ) -> None:
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.documents import open_estate_of, read_plan
     from optimizer.report import last_line, render_report
     from optimizer.workflow import write_report
 

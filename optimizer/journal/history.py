@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
 
+from optimizer.documents import HistorySource, read_plan
 from optimizer.errors import DataError, JournalError
 from optimizer.journal.records import Record, RunRecord, is_journal, read_journal, rollback_journal_path
 from optimizer.journal.state import state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import format_start
-from optimizer.plan.document import HistorySource
-from optimizer.plan.store import read_plan
 
 JOURNALS = ("*.journal.jsonl", "*.rollback.jsonl")
 """Files of a folder that count as its history.  Plans are left out, because they may never have been applied."""

@@ -12,14 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
+from optimizer.documents import WORTH_A_NOTE, ServiceTogether, SpreadingVerdict
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.overlap import price_per_overlap
-from optimizer.model.rules import Prices
-from optimizer.model.timegrid import ClockReading, Pattern
-from optimizer.model.weights import weight_levels
-from optimizer.plan.audit import format_slot
-from optimizer.plan.case import Case
-from optimizer.plan.occupancy import (
+from optimizer.model.occupancy import (
     expected_overlaps,
     item_services,
     items_by_pattern,
@@ -27,14 +22,16 @@ from optimizer.plan.occupancy import (
     service_starts,
     weighted_overlaps,
 )
-from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
+from optimizer.model.overlap import price_per_overlap
+from optimizer.model.rules import Prices
+from optimizer.model.timegrid import ClockReading, Pattern
+from optimizer.model.weights import weight_levels
+from optimizer.plan.audits.audit import format_slot
+from optimizer.plan.case import Case
 from optimizer.solve import Solved
 
 NOTHING = 1e-6
 """Differences of cost below this are rounding."""
-
-WORTH_A_NOTE = 0.005
-"""Cost from which a note is shown: it is rounded to 0.01."""
 
 MOST_PRICED = 20
 """Maximum number of services to price for the list: each takes a tenth of a second to a second."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.documents import MovesCurve
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import MINUTES_PER_DAY, SLOTS_PER_DAY, format_minute
-from optimizer.plan.moves_document import MovesCurve
 from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
 from optimizer.report.terminal.sheet import UNICODE, short_id
 

@@ -10,8 +10,18 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.documents import PlanDocument, ScheduleEntry
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.occupancy import (
+    expected_overlaps,
+    item_services,
+    service_occupancy,
+    spread_over_starts,
+    starts_per_slot,
+    starts_today,
+    typical_day,
+)
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import (
     BIN_MINUTES,
@@ -23,17 +33,6 @@ from optimizer.model.timegrid import (
     START_WINDOW_MINUTES,
     Frequency,
     parse_minute,
-)
-from optimizer.plan.document import PlanDocument, ScheduleEntry
-from optimizer.plan.occupancy import (
-    expected_overlaps,
-    item_services,
-    service_occupancy,
-    spread_over_starts,
-    starts_in_schedule,
-    starts_per_slot,
-    starts_today,
-    typical_day,
 )
 
 OTHERS = "all other services"
@@ -111,7 +110,7 @@ def compare_services(
     max_rows: int = 40,
 ) -> ServiceHours:
     """Compare the services before and after a plan, and the times at which their windows overlap."""
-    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    now, then = starts_today(inventory), plan.starts_in(inventory)
     risk_now, risk_then = _risks(inventory, plan)
     names, service = item_services(inventory)
     _, before = service_occupancy(inventory, now, snapshot_minutes)
@@ -151,7 +150,7 @@ def compare_services(
 
 def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison, ...]:
     """Compare the vaults before and after a plan; peaks are starts in one half hour, and overlaps are not counted."""
-    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    now, then = starts_today(inventory), plan.starts_in(inventory)
     risk_now, risk_then = _risks(inventory, plan)
     found = []
     for key, vault in inventory.vaults.items():
@@ -207,7 +206,7 @@ class HalfHours:
 
 def count_half_hours(inventory: Inventory, plan: PlanDocument) -> HalfHours:
     """Count the backups that start in each half hour of a UTC day, and those of them that are at risk."""
-    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    now, then = starts_today(inventory), plan.starts_in(inventory)
     risk_now, risk_then = _risks(inventory, plan)
 
     def fold(week: FloatArray) -> FloatArray:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optimizer.documents import PlanDocument, ScheduleEntry
 from optimizer.errors import DataError
 from optimizer.estate import Estate
+from optimizer.model.occupancy import starts_per_slot, starts_today
 from optimizer.model.timegrid import SLOTS_PER_DAY
-from optimizer.plan.case import Case
-from optimizer.plan.document import PlanDocument, ScheduleEntry
-from optimizer.plan.occupancy import starts_per_slot, starts_today
+from optimizer.plan import Case
 from optimizer.report import charts
 from optimizer.report.figures import compare_services, count_half_hours, load_profile, most_helped
 
@@ -24,7 +24,7 @@ def plot_busy_hours(case: Case) -> figure:
     Parameters
     ----------
     case
-        Result of :func:`optimizer.planning.prepare`.
+        Result of :func:`optimizer.plan.prepare`.
     """
     starts = starts_per_slot(case.inventory, starts_today(case.inventory)).reshape(7, SLOTS_PER_DAY).mean(axis=0)
     plot = charts.busy_chart(case.forecast.probability.sum(axis=0), starts)

@@ -12,8 +12,7 @@ from optimizer.estate import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
-from optimizer.plan.case import Case
-from optimizer.planning import Tell, prepare_forecast
+from optimizer.plan import Case, Tell, prepare_forecast
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from optimizer.documents import WeightedTotals
 from optimizer.model.arrays import FloatArray, IntArray
+from optimizer.model.occupancy import (
+    expected_overlaps,
+    service_occupancy,
+    working_hours_starts,
+)
 from optimizer.model.phrases import count_vms
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan.case import Case
-from optimizer.plan.occupancy import (
-    expected_overlaps,
-    service_occupancy,
-    weighted_totals,
-    working_hours_starts,
-)
+from optimizer.plan import Case
 from optimizer.solve import BreachKind
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
@@ -43,7 +43,7 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
         at_risk_per_month=_round(risk.sum()),
         overlaps_per_month=_round(expected_overlaps(case.inventory, options).sum()),
         working_hours_starts=_round(working_hours_starts(case.inventory, case.rules.working_hours, options)),
-        weighted=weighted_totals(case.inventory, options, risk, instance.weight),
+        weighted=WeightedTotals.of(case.inventory, options, risk, instance.weight),
         peak_concurrency=int(met.max(initial=0)),
         moved=cost.num_moves,
         policies_written=cost.writes,

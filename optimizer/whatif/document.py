@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
+from optimizer.documents import WeightedTotals
 from optimizer.model.frames import frame_of
 from optimizer.model.html_table import Cell, counted, html_table, html_view
 from optimizer.model.strict import StrictModel
-from optimizer.plan.audit_document import WeightedTotals
 
 if TYPE_CHECKING:  # importing polars takes time, which reading an answer does not need
     import polars as pl

@@ -12,9 +12,9 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
+from optimizer.model.policy_names import free_name
 from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
-from optimizer.plan.policy_names import free_name
 from optimizer.ports import Resource
 
 

@@ -7,17 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from optimizer.documents import PlanDocument, Settings
 from optimizer.engine import Engine
 from optimizer.estate import Estate
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
-from optimizer.plan.carried_out import solve_in_order
-from optimizer.plan.case import Case
-from optimizer.plan.compose import compose_plan, known_policies
-from optimizer.plan.document import PlanDocument, Settings
-from optimizer.plan.occupancy import starts_in_schedule
-from optimizer.planning import Tell, prepare, solve_case
+from optimizer.plan import Case, Tell, compose_plan, known_policies, prepare, solve_case, solve_in_order
 from optimizer.ports import Progress, ignore
 from optimizer.solve import Near, Search, Solved
 
@@ -74,7 +70,7 @@ class Planner:
         return replace(self, progress=report, tell=tell)
 
     def prepare(self, estate: Estate, rules: Rules, history: str | Path | Iterable[str | Path] = ()) -> Case:
-        """Read an estate and compute the risk of every start; see :func:`optimizer.planning.prepare`."""
+        """Read an estate and compute the risk of every start; see :func:`optimizer.plan.prepare`."""
         return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
 
     def plan(self, estate: Estate, case: Case, start: IntArray | None = None, like: Solved | None = None) -> Planned:
@@ -117,4 +113,4 @@ class Planner:
             seed=search.seed, effort=search.effort, gap=search.gap, time_limit_seconds=search.time_limit_seconds
         )
         plan = compose_plan(estate, case, result, settings, path=Path("plan.json"), began=began)
-        return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))
+        return Planned(estate, case, result, plan, plan.starts_in(case.inventory))

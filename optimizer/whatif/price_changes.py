@@ -11,7 +11,7 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.estate import Estate
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.planning import Tell, prepare_forecast
+from optimizer.plan import Tell, prepare_forecast
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.solve import Search
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from optimizer.documents import known_estate, open_estate_of, read_plan, rollback_path, write_rollback
 from optimizer.errors import EstateError
 from optimizer.journal import Commands, journal_path
-from optimizer.plan.known_estate import known_estate
-from optimizer.plan.rollback_file import rollback_path, write_rollback
-from optimizer.plan.store import open_estate_of, read_plan
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
 from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
 from optimizer.rollout import prepare_apply as prepare

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from optimizer.documents import Explanation, PlanDocument
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate import Estate
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.explain import Solution, explain
-from optimizer.plan.explanation import Explanation
-from optimizer.plan.occupancy import starts_in_schedule
-from optimizer.planning import prepare
+from optimizer.plan import Solution, explain, prepare
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.observed import observed_risk
 
@@ -25,7 +22,7 @@ def explain_vm(
     vm
         ARM id or name of the VM.
     engine
-        Engine on which the history is read; see :func:`optimizer.planning.prepare`.
+        Engine on which the history is read; see :func:`optimizer.plan.prepare`.
 
     Raises
     ------
@@ -33,6 +30,6 @@ def explain_vm(
         The plan has no such VM.
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, engine=engine, progress=progress)
-    options = starts_in_schedule(case.inventory, plan.schedule)
+    options = plan.starts_in(case.inventory)
     observed = observed_risk(case.inventory, case.forecast, agentless_at_risk=case.rules.threshold.agentless)
     return explain(plan, Solution(case, options, observed), vm)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from optimizer.documents import PlanDocument
 from optimizer.estate import Estate
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.limit_prices import LimitPriceEntry, limit_prices
-from optimizer.plan.occupancy import starts_in_schedule
-from optimizer.planning import prepare
+from optimizer.plan import LimitPriceEntry, limit_prices, prepare
 from optimizer.ports import Progress, no_progress
 
 
@@ -25,5 +23,5 @@ def price_plan_limits(
         Called with the progress of the work.
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
-    options = starts_in_schedule(case.inventory, plan.schedule)
+    options = plan.starts_in(case.inventory)
     return limit_prices(case, options, plan.settings.seed, num_rounds)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import OptimizerError
 from optimizer.estate import Estate
@@ -13,10 +14,7 @@ from optimizer.journal import read_history
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.earlier import read_earlier
-from optimizer.plan.toward import require_move_limit
-from optimizer.planning import Tell, make_plan_of, prepare
+from optimizer.plan import Tell, make_plan_of, prepare, read_earlier, require_move_limit
 from optimizer.ports import Clock, Progress, ignore, no_progress
 from optimizer.solve import Search
 

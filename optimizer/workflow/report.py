@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.estate import Estate
 from optimizer.files import save_file
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan import LimitPriceEntry
 from optimizer.report import render_html
 
 

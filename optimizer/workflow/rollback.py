@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
+from optimizer.documents import known_estate, read_plan
 from optimizer.journal import Commands, plan_of_journal, rollback_journal_path
-from optimizer.plan.known_estate import known_estate
-from optimizer.plan.store import read_plan
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
 from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
 from optimizer.rollout import prepare_rollback as prepare

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from optimizer.documents import known_estate, read_plan
 from optimizer.journal import journal_path
-from optimizer.plan.known_estate import known_estate
-from optimizer.plan.store import read_plan
 from optimizer.ports import BackupCloud, silent
 from optimizer.rollout import WatchReport, watch_journal
 

@@ -22,8 +22,8 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
-from optimizer.plan.estate_notes import notes_on_estate
-from optimizer.planning import prepare
+from optimizer.plan import prepare
+from optimizer.plan.notes.estate_notes import notes_on_estate
 from optimizer.ports import Resource
 from optimizer.rollout.carry_out.running_jobs import running_job
 from optimizer.rollout.prepare.freshness import compare_with_service

@@ -11,11 +11,12 @@ import pytest
 
 from optimizer.arm.vm_policy import is_vm_policy
 from optimizer.azure.service import AzureBackupService
+from optimizer.documents import FIELDS_NOT_SENT
 from optimizer.errors import CloudError, RejectedError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.timegrid import format_start
-from optimizer.plan.diff import NEVER_WRITTEN, _body
+from optimizer.plan.make.diff import _body
 from tests.azure.wire import ITEM, POLICY, VAULT, Answer, Wire, item_body, vm_policy
 
 PAYLOADS = Path(__file__).parents[3] / "shared" / "azure-payloads"
@@ -218,7 +219,7 @@ def write_back(wire: Wire, service: AzureBackupService, properties: dict[str, An
     policy = Estate(Path(), document).inventory().policies[POLICY.lower()]
     service.put_policy(POLICY, _body(policy, option, NOW))
     (request,) = wire.sent("PUT")
-    original = {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
+    original = {key: value for key, value in properties.items() if key not in FIELDS_NOT_SENT}
     assert list(request.json) == ["properties"]
     compare(request.json["properties"], original, format_start(option))
 

@@ -23,10 +23,10 @@ from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.intake.estate_import import import_estate
 from optimizer.model.arrays import IntArray
+from optimizer.model.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.model.rules import Rules
+from optimizer.plan import prepare, prepare_forecast, solve_case
 from optimizer.plan.case import Case
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
-from optimizer.planning import prepare, prepare_forecast, solve_case
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed

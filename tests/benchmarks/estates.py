@@ -22,8 +22,8 @@ from optimizer.intake.vm_list.vm_resources import list_vms
 from optimizer.model.arrays import IntArray
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
+from optimizer.plan import prepare_forecast
 from optimizer.plan.case import Case
-from optimizer.planning import prepare_forecast
 from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
 from optimizer.risk.table import start_step

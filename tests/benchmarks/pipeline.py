@@ -68,11 +68,11 @@ def add_hourly_policies(estate: Path, seed: int) -> int:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """One size: make the input, then measure import, risk and solve."""
+    from optimizer.documents.plan_document import Settings
     from optimizer.estate.folder import open_estate
     from optimizer.intake.estate_import import import_estate
-    from optimizer.plan.compose import compose_plan
-    from optimizer.plan.document import Settings
-    from optimizer.planning import prepare, solve_case
+    from optimizer.plan import prepare, solve_case
+    from optimizer.plan.make.compose import compose_plan
     from optimizer.solve.effort.search_settings import Search
     from optimizer.solve.problem.cost import evaluate, is_feasible
     from optimizer.solve.search.baselines import greedy, stable_hash

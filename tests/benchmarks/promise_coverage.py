@@ -24,12 +24,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.documents.plan_document import Expectation
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import BINS_PER_DAY, HORIZON_DAYS, NUM_OPTIONS
-from optimizer.plan.compose import predict_change
-from optimizer.plan.document import Expectation
-from optimizer.planning import prepare_forecast, solve_case
+from optimizer.plan import prepare_forecast, solve_case
+from optimizer.plan.make.compose import predict_change
 from optimizer.risk.forecast import Forecast, forecast_history
 from optimizer.risk.history import RiskHistory, count_blocks
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change

@@ -23,11 +23,11 @@ from typing import Any
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
+from optimizer.documents.applied import apply_in_memory
 from optimizer.emulator import Emulator, EmulatorSettings, Faults
 from optimizer.errors import CloudError
 from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace

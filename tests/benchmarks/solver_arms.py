@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.documents.plan_document import Settings
 from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
-from optimizer.plan.document import Settings
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
@@ -105,7 +105,7 @@ class Trajectory:
 def ours(task: Task) -> dict[str, Any]:
     """Instance in memory to verified plan: solve, derive the changes, verify, compose."""
     from optimizer.engine import open_engine
-    from optimizer.plan.compose import compose_plan
+    from optimizer.plan.make.compose import compose_plan
     from optimizer.solve.search.solver import solve
 
     began = time.monotonic()

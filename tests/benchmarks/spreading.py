@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.occupancy import expected_overlaps
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, Recurrence
-from optimizer.plan.occupancy import expected_overlaps
-from optimizer.planning import prepare_forecast, solve_case
+from optimizer.plan import prepare_forecast, solve_case
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved

@@ -26,8 +26,8 @@ from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
+from optimizer.plan import prepare, prepare_forecast, solve_case
 from optimizer.plan.case import Case
-from optimizer.planning import prepare, prepare_forecast, solve_case
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.problem.limits import Limits

@@ -16,10 +16,10 @@ import pytest
 from rich.cells import cell_len
 
 from optimizer.demo.generate import DEMO_AS_OF, generate_demo
+from optimizer.documents.plan_file import read_plan
 from optimizer.emulator import Emulator
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.store import read_plan
 from optimizer.ports import Clock
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import Answer, run

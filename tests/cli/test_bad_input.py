@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from optimizer.plan.store import read_plan
+from optimizer.documents.plan_file import read_plan
 from tests.cli.command_line import Answer, run, run_process
 from tests.intake.inputs import (
     BEGIN,

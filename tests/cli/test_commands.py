@@ -15,13 +15,11 @@ from rich.cells import cell_len
 from optimizer.cli import cli
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.demo.generate import DEMO_AS_OF, generate_demo
+from optimizer.documents import Audit, Explanation, PlanDocument, Summary
+from optimizer.documents.fingerprint import with_fingerprint
+from optimizer.documents.plan_file import read_plan
 from optimizer.intake.import_report import ImportReport
 from optimizer.journal import DoneRecord, IntentRecord, RunRecord
-from optimizer.plan.audit_document import Audit
-from optimizer.plan.document import PlanDocument, Summary
-from optimizer.plan.explanation import Explanation
-from optimizer.plan.fingerprint import with_fingerprint
-from optimizer.plan.store import read_plan
 from optimizer.whatif.document import WhatIf
 from tests.cli.command_line import ROOT, run, run_process
 from tests.plan.estates import vm_id, vm_rows, write_inputs, write_rows
@@ -304,7 +302,7 @@ def write_journal(path: Path, vm: str) -> None:
 
 def test_a_plan_is_repeated_with_its_own_history(home: Path, tmp_path: Path) -> None:
     """Given itself as history a plan knows the moves that it was made with."""
-    from optimizer.plan.store import write_plan
+    from optimizer.documents.plan_file import write_plan
 
     made = read_plan(home / "plan.json")
     vm = made.schedule[0].vm

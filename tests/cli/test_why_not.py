@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan.explanations.limit_prices import LimitPriceEntry
 from optimizer.solve.why_not.no_schedule import NoSchedule
 from tests.cli.command_line import Answer, run
 from tests.plan.estates import write_inputs

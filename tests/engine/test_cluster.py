@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from dask import config
 
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.engine.cluster import PACKAGE, connect, require_equal
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
-from optimizer.plan.document import PlanDocument
-from optimizer.planning import prepare
+from optimizer.plan import prepare
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve

@@ -12,7 +12,7 @@ import pytest
 from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
-from optimizer.planning import prepare
+from optimizer.plan import prepare
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve

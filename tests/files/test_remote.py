@@ -10,11 +10,11 @@ import fsspec
 import pytest
 
 from optimizer.demo.generate import generate_demo
+from optimizer.documents.plan_file import open_estate_of, read_plan, write_plan
 from optimizer.errors import EstateError
 from optimizer.estate.document import ESTATE_FILE
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.intake.estate_import import import_estate
-from optimizer.plan.store import open_estate_of, read_plan, write_plan
 from optimizer.workflow import make_plan
 from tests.cli.command_line import run
 from tests.intake.inputs import write_load, write_vms

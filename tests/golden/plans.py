@@ -26,8 +26,8 @@ from click import echo
 
 import optimizer
 from optimizer import Estate, PlanDocument, Rules
+from optimizer.documents.plan_document import CreatePolicy, EditPolicy
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.document import CreatePolicy, EditPolicy
 from tests.plan.estates import arm_estate, imported_estate
 
 ROOT = Path(__file__).resolve().parents[2]

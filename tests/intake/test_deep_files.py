@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from optimizer.config import read_rules
+from optimizer.documents.plan_file import read_plan
+from optimizer.documents.rollback_file import read_rollback
 from optimizer.errors import ConfigError, EstateError, OptimizerError
 from optimizer.estate.document import ESTATE_FILE, read_document
 from optimizer.journal import is_journal, read_journal
 from optimizer.model.raw import parse_json, parse_toml, too_deep
-from optimizer.plan.rollback_file import read_rollback
-from optimizer.plan.store import read_plan
 from optimizer.whatif.scenario import read_scenarios
 
 DEPTHS = pytest.mark.parametrize("depth", [100, 900, 200_000])

@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from optimizer import journal as history
-from optimizer.errors import DataError, JournalError
+from optimizer.documents.applied import apply_in_memory
+from optimizer.documents.plan_file import write_plan
+from optimizer.errors import DataError, JournalError, PlanFormatError
 from optimizer.estate.folder import Estate
 from optimizer.journal import DoneRecord, FailedRecord, IntentRecord, Journal, Record, RunRecord, SkippedRecord
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
-from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.errors import PlanFormatError
-from optimizer.plan.store import write_plan
 from optimizer.workflow import make_plan
 from tests.rollout.carry_out.test_rollback import take_back
 from tests.rollout.conftest import Ready, run

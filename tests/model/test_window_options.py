@@ -13,7 +13,7 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import Horizon, Recurrence, format_start, resolve_zone
 from optimizer.model.window_options import options_allowed
-from optimizer.plan.verify_clock import WindowClock
+from optimizer.verifier.window_clock import WindowClock
 from tests.solve.examples import DAILY, HOURLY, SNAPSHOT_MINUTES, WORKDAYS, policy
 
 LENGTH = timedelta(hours=2, minutes=SNAPSHOT_MINUTES)

@@ -14,15 +14,15 @@ from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange, Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.verify import rules_of
-from optimizer.plan.verify_clock import WindowClock
-from optimizer.plan.verify_sets import SetRules
 from optimizer.rollout.calendar.recovery import rpo_of_items
 from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.solve.problem.breaches import breaches
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limits
-from tests.plan.conftest import Planned, planned
+from optimizer.verifier.set_rules import SetRules
+from optimizer.verifier.verify import rules_of
+from optimizer.verifier.window_clock import WindowClock
+from tests.plan.planned import Planned, planned
 from tests.rollout.calendar.test_write_windows import DAILY
 from tests.rollout.small_rollouts import NOW, item_write, world
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, policy

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from optimizer.estate.folder import open_estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
+from optimizer.model.occupancy import expected_overlaps, item_services
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.rules import Rule, Rules
+from optimizer.plan import make_plan_of, prepare
 from optimizer.plan.case import Case
-from optimizer.plan.occupancy import expected_overlaps, item_services, starts_in_schedule
 from optimizer.plan.together import (
     MOST_PRICED,
     keep_promise,
@@ -29,7 +30,6 @@ from optimizer.plan.together import (
     services_together,
     spread_where_it_pays,
 )
-from optimizer.planning import make_plan_of, prepare
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.bound.ascent import ascend
@@ -39,7 +39,7 @@ from optimizer.solve.questions import Problem as SolverProblem
 from optimizer.solve.search.solved import Solved
 from optimizer.workflow import explain_vm
 from tests.cli.command_line import run
-from tests.plan.conftest import Planned
+from tests.plan.planned import Planned
 from tests.prices import fixed_prices
 from tests.solve.examples import HOURLY, SUNDAYS, Problem, flat_risk, inventory, policy
 
@@ -120,7 +120,7 @@ def test_the_office_keeps_two_databases_together_at_the_right_price(office: Plan
     """One edit moves both; a start of its own for one needs a policy, and no other start of the three costs less."""
     (erp,) = office.plan.services_together
     assert (erp.service, erp.vms, erp.at_once) == ("erp", 3, 2)
-    instance, options = office.case.problem.instance, starts_in_schedule(office.case.inventory, office.plan.schedule)
+    instance, options = office.case.problem.instance, office.plan.starts_in(office.case.inventory)
     names = [office.case.inventory.vm(item).name for item in office.case.inventory.items]
     rows = [names.index(name) for name in ("sql01", "sql02", "erpapp01")]
     assert options[rows[0]] == options[rows[1]]

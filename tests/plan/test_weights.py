@@ -6,12 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from optimizer.model.occupancy import expected_overlaps, weighted_overlaps
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.occupancy import expected_overlaps, weighted_overlaps
-from optimizer.plan.verify import verify
-from optimizer.plan.weight_notes import notes_on_weights
-from optimizer.planning import make_plan_of, prepare
+from optimizer.plan import make_plan_of, prepare
+from optimizer.plan.notes.weight_notes import notes_on_weights
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import render_audit, render_plan
 from optimizer.report.terminal.sheet import to_text
@@ -19,11 +18,12 @@ from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
+from optimizer.verifier.verify import verify
 from optimizer.workflow import audit_case, explain_vm
-from tests.plan.conftest import Planned, planned
-from tests.plan.test_verify import valid
+from tests.plan.planned import Planned, planned
 from tests.prices import fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_cost, only, policy
+from tests.verifier.test_verify import valid
 
 RULES = Rules(
     rule=(

@@ -9,11 +9,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
-from optimizer.model.load import DayLoad
-from optimizer.model.rules import Rules
-from optimizer.model.timegrid import WEEKDAYS, Frequency, Recurrence, format_minute, format_start
-from optimizer.plan.document import (
+from optimizer.documents.fingerprint import with_fingerprint
+from optimizer.documents.plan_document import (
     NO_FINGERPRINT,
     Change,
     CostSummary,
@@ -29,8 +26,11 @@ from optimizer.plan.document import (
     TodayAndPlan,
     TodayAndPlanCount,
 )
-from optimizer.plan.fingerprint import with_fingerprint
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, starts_today
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.load import DayLoad
+from optimizer.model.occupancy import expected_overlaps, service_occupancy, starts_today
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import WEEKDAYS, Frequency, Recurrence, format_minute, format_start
 
 AS_OF = datetime(2025, 9, 1, 6, 0, tzinfo=UTC)
 SUBSCRIPTION = "/subscriptions/5d2c1f0e-0000-4000-8000-000000000001/resourceGroups"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from optimizer.documents.moves_document import MovesCurve, MovesPoint
 from optimizer.model.rules import Threshold
-from optimizer.plan.moves_document import MovesCurve, MovesPoint
 from optimizer.report import charts
 from optimizer.report.figures import compare_services, count_half_hours, load_profile
 from tests.report.small_estate import SmallLoadSource, make_inventory, make_plan, make_risk

@@ -7,8 +7,8 @@ from datetime import date
 import numpy as np
 import pytest
 
+from optimizer.model.occupancy import service_occupancy, starts_today
 from optimizer.model.rules import Threshold
-from optimizer.plan.occupancy import service_occupancy, starts_in_schedule, starts_today
 from optimizer.report.figures import (
     OTHERS,
     compare_services,
@@ -42,7 +42,7 @@ def test_services_sum_to_the_summary() -> None:
 def test_pictures_have_the_most_crowded_services_and_the_rest_as_one_row() -> None:
     """The last row is the most of any service that has no row of its own."""
     hours = compare_services(INVENTORY, PLAN, max_rows=2)
-    names, occupancy = service_occupancy(INVENTORY, starts_in_schedule(INVENTORY, PLAN.schedule), 15)
+    names, occupancy = service_occupancy(INVENTORY, PLAN.starts_in(INVENTORY), 15)
     day = occupancy.reshape(len(names), 7, 48).max(axis=1)
     rest = [g for g, name in enumerate(names) if name not in hours.names]
     assert hours.names[2] == OTHERS

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optimizer
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.plan.case import Case
-from optimizer.plan.document import PlanDocument
 from optimizer.report import charts
 from optimizer.report.figures import compare_services
 from tests.pictures import LAYERS, picture_sizes

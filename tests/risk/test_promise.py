@@ -10,8 +10,8 @@ import pytest
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan.compose import predict_change
-from optimizer.planning import prepare_forecast
+from optimizer.plan import prepare_forecast
+from optimizer.plan.make.compose import predict_change
 from optimizer.risk.clusters import find_clusters
 from optimizer.risk.credit import FoldGains, believe_gains
 from optimizer.risk.folds import Folds

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
+from optimizer.documents.plan_file import read_plan
 from optimizer.estate.folder import open_estate
-from optimizer.plan.store import read_plan
 from optimizer.ports import Clock
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out

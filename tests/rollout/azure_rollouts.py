@@ -14,6 +14,7 @@ import polars as pl
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
+from optimizer.documents import PlanDocument, ScheduleEntry
 from optimizer.emulator import AcceptedWrite, Emulator, EmulatorSettings
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
@@ -21,7 +22,6 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import canonical_json
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Progress, Resource, no_progress
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out

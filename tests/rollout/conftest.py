@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.journal import Journal
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.documents.applied import apply_in_memory
+from optimizer.documents.plan_document import PlanDocument, ScheduleEntry
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, format_start, parse_start, resolve_zone
-from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.diff import Diff, derive_changes
-from optimizer.plan.document import PlanDocument, ScheduleEntry
+from optimizer.plan.make.diff import Diff, derive_changes
 from optimizer.ports import Resource
 from optimizer.rollout.calendar.timed_writes import TimedWrite
 from optimizer.rollout.writes.planned import writes_of

@@ -14,7 +14,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.set_demands import least_within
 from optimizer.model.timegrid import parse_start
-from optimizer.planning import prepare
+from optimizer.plan import prepare
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not.changes import Change, loosened

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.documents.fingerprint import with_fingerprint
+from optimizer.documents.plan_file import write_plan
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
-from optimizer.plan.fingerprint import with_fingerprint
-from optimizer.plan.store import write_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.terminal.what_if import render_what_if
 from optimizer.whatif.answer import what_if
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario
 from optimizer.workflow import make_plan
-from tests.plan.conftest import Planned
 from tests.plan.estates import imported_estate
+from tests.plan.planned import Planned
 from tests.prices import FIXED_PRICES
 from tests.whatif.examples import everything, is_night, tiny_estate
 

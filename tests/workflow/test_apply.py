@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 import optimizer
+from optimizer.documents.rollback_file import rollback_path
 from optimizer.journal import Commands, RunRecord
-from optimizer.plan.rollback_file import rollback_path
 from tests.workflow.conftest import WAIT, World
 
 

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from optimizer.documents import PlanDocument, ScheduleEntry, Summary
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, MINUTES_PER_DAY, START_WINDOW_MINUTES
-from optimizer.plan.document import PlanDocument, ScheduleEntry, Summary
-from optimizer.plan.limit_prices import LimitPriceEntry
-from optimizer.plan.rule_effects import rule_effects
+from optimizer.plan import LimitPriceEntry
 from optimizer.ports import LoadSource
 from optimizer.report.figures import (
     HalfHours,
@@ -47,6 +46,7 @@ from optimizer.report.wording.rule_words import changed_settings
 from optimizer.report.wording.together import COSTS_EXPLAINED, TITLE, together_cells
 from optimizer.report.wording.toward import toward_cells, toward_sentence
 from optimizer.report.wording.within_limits import within_limits
+from optimizer.verifier import rule_effects
 
 if TYPE_CHECKING:
     from jinja2 import Environment

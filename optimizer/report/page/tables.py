@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from optimizer.documents import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.model.timegrid import parse_minute
-from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
-from optimizer.plan.policy_names import is_misnamed
-from optimizer.plan.rule_effects import RuleEffect
 from optimizer.report.figures import Comparison, HalfHours
 from optimizer.report.terminal.sheet import short_id
 from optimizer.report.wording.rule_words import applies_to, demands
+from optimizer.verifier import RuleEffect
 
 Cell = str | int | float
 
@@ -153,7 +152,7 @@ def _before(change: CreatePolicy | EditPolicy) -> str:
     """Origin of a policy that is written: its twin, or its old time, which its name may still state."""
     if isinstance(change, CreatePolicy):
         return f"twin of {short_id(change.twin_of)}"
-    return f"{change.start_today}, still in its name" if is_misnamed(change) else change.start_today
+    return f"{change.start_today}, still in its name" if change.is_misnamed else change.start_today
 
 
 def services_table(services: Sequence[Comparison]) -> PageTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.plan.audit_document import BrokenRule, IdleRule
+from optimizer.documents import BrokenRule, IdleRule
 from optimizer.report.terminal.sheet import Column, Rows, number, plural, short_id
 
 MOST_NAMES = 3

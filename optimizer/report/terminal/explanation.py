@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from optimizer.documents import ExplainedOption, Explanation
 from optimizer.model.timegrid import parse_start
-from optimizer.plan.explanation import ExplainedOption, Explanation
 from optimizer.report.terminal.plan import expected_sentence, hour_ruler
 from optimizer.report.terminal.sheet import (
     Column,

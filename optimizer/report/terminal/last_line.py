@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from optimizer.documents import Audit, PlanDocument
 from optimizer.intake import PullReport
-from optimizer.plan.audit_document import Audit
-from optimizer.plan.document import PlanDocument
 from optimizer.report.terminal.sheet import plural
 from optimizer.rollout import Rehearsal, RunOutcome, WatchReport
 

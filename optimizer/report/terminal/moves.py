@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
-from optimizer.plan.together import WORTH_A_NOTE
+from optimizer.documents import MOST_OF_GAIN, WORTH_A_NOTE, MovesCurve, MovesPoint, PlanDocument
 from optimizer.report.terminal.sheet import (
     Column,
     Glyphs,

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.plan.audit_document import Audit
-from optimizer.plan.document import (
+from optimizer.documents import (
+    WORTH_A_NOTE,
+    Audit,
     CreatePolicy,
     EditPolicy,
     Expectation,
@@ -20,7 +19,8 @@ from optimizer.plan.document import (
     Summary,
     TodayAndPlan,
 )
-from optimizer.plan.together import WORTH_A_NOTE
+from optimizer.model.inventory import Inventory
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.terminal.broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.terminal.moves import knee_sentence, moves_parts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.plan.document import PlanDocument
+from optimizer.documents import PlanDocument
 from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 from optimizer.report.terminal.shell import command_lines
 from optimizer.report.wording.next_steps import NextStep, next_steps

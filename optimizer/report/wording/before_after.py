@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optimizer.plan.document import Summary, TodayAndPlan
+from optimizer.documents import Summary, TodayAndPlan
 from optimizer.report.terminal.sheet import Column, Glyphs, Rows, decimal, number, percent, relative_change
 from optimizer.report.wording.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
 

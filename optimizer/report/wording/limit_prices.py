@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.model.phrases import some_of
-from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan import LimitPriceEntry
 from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, decimals, number, plural, table
 from optimizer.solve import LimitKind
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from optimizer.plan.document import CreatePolicy
+from optimizer.documents import CreatePolicy
 from optimizer.report.terminal.sheet import plural
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.plan.audit_document import OrderGap
+from optimizer.documents import OrderGap
 from optimizer.report.terminal.sheet import Column, Rows, number, short_id
 
 ORDER_TITLE = "Order of backups"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.plan.together_document import ServiceTogether
+from optimizer.documents import ServiceTogether
 from optimizer.report.terminal.sheet import Column, Rows, decimal, decimals, number, short_id
 
 TITLE = "Services whose start windows overlap"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer.plan.toward_document import Toward
+from optimizer.documents import Toward
 from optimizer.report.terminal.sheet import Column, Rows, number, plural
 
 

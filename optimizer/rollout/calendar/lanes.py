@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
-from optimizer.plan.caps import CapCounts
-from optimizer.plan.clashes import ClashCounts
+from optimizer.ordering import CapCounts, ClashCounts
 
 
 def lanes_of_vaults(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from optimizer.documents import PlanDocument
 from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
-from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.transition import Obstacle, Transition
@@ -30,7 +30,8 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
     """Notes about the moves of a plan that ``apply`` could never make, such as moves under an RPO that no time keeps.
 
     This checks the gates of each write and, regardless of time, the order in which the writes make way for each other.
-    Freezes that leave no day at all are reported elsewhere; see :func:`optimizer.plan.rule_notes.notes_on_freeze`.
+    Freezes that leave no day at all are reported elsewhere; see
+    :func:`optimizer.plan.notes.rule_notes.notes_on_freeze`.
 
     Parameters
     ----------

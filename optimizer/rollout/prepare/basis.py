@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.documents import PlanDocument, check_changes
 from optimizer.errors import CloudError
 from optimizer.estate import EstateDocument
 from optimizer.journal import JournalState
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.calendar.timed_writes import Rollout

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.errors import ApplyError, JournalError
 from optimizer.journal import Commands, Record, RunRecord, read_journal, rollback_journal_path, state_of
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.document import PlanDocument
 from optimizer.rollout.prepare.scope import Approval, RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
 

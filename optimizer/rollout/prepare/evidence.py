@@ -10,17 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optimizer.errors import JournalError
+from optimizer.documents import AGAIN, EditPolicy, PlanDocument, check_rollback, read_rollback, rollback_path
+from optimizer.errors import JournalError, PlanFormatError
 from optimizer.estate import EstateDocument
 from optimizer.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
-from optimizer.plan.document import EditPolicy, PlanDocument
-from optimizer.plan.errors import PlanFormatError
-from optimizer.plan.fingerprint import AGAIN
-from optimizer.plan.rollback_file import check_rollback, read_rollback, rollback_path
 from optimizer.rollout.writes.states import is_as, is_made, item_state, policy_state
 from optimizer.rollout.writes.write import Write
 
@@ -32,7 +29,7 @@ def check_plan(
 ) -> None:
     """Refuse a plan that does not agree with its own schedule or with its rollback file.
 
-    The changes were compared with the estate before; see :func:`optimizer.plan.fingerprint.check_changes`.
+    The changes were compared with the estate before; see :func:`optimizer.documents.fingerprint.check_changes`.
 
     Parameters
     ----------

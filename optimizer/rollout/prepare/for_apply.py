@@ -7,11 +7,11 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.errors import ApplyError
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, state_of
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS
 from optimizer.rollout.prepare.basis import any_open, believed, compared, laid_out, made_at, to_do_of

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from optimizer.documents import PlanDocument, ReassignItem
 from optimizer.errors import ApplyError, CloudError
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.ports import BackupReader, Clock, Resource
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS
 from optimizer.rollout.prepare.basis import any_open, believed, compared, laid_out, made_at, to_do_of

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from optimizer.arm import policy_of
-from optimizer.errors import CloudError, ForbiddenError, NotFoundError
+from optimizer.errors import CloudError, ForbiddenError, NotFoundError, StalePlanError
 from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.raw import id_of, properties_of
-from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
 from optimizer.rollout.session.closures import Closures
 from optimizer.rollout.writes.states import is_made, item_state, policy_state

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.journal import Commands, OpenWrite, Record, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
-from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS, Rollout
 from optimizer.rollout.prepare.protections import Protection
 from optimizer.rollout.prepare.scope import Approval, Command, RunScope

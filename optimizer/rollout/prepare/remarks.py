@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from optimizer.documents import PlanDocument, read_rollback, rollback_path
 from optimizer.errors import CloudError
 from optimizer.journal import Commands, JournalState
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
 from optimizer.rollout.prepare.freshness import Freshness
 from optimizer.rollout.prepare.protections import Protection, read_protection

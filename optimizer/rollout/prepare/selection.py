@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from heapq import heapify, heappop, heappush
 
+from optimizer.documents import PlanDocument
 from optimizer.errors import ApplyError
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
-from optimizer.plan.document import PlanDocument
 from optimizer.rollout.prepare.vm_filter import VmFilter, _num_meant, is_meant
 from optimizer.rollout.writes.admission import Admission, is_in_order
 from optimizer.rollout.writes.transition import Key

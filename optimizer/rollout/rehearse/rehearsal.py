@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from optimizer.arm import parse_time
+from optimizer.documents import PlanDocument
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, read_journal, state_of
 from optimizer.journal import journal_path as journal_path_of
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
-from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS, Rollout
 from optimizer.rollout.carry_out.outcome import RunOutcome

@@ -18,10 +18,8 @@ from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of, properties_of, word
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
-from optimizer.plan.verify import counted_within, rules_of
-from optimizer.plan.verify_clock import WindowClock
-from optimizer.plan.verify_sets import SetRules
 from optimizer.ports import Resource
+from optimizer.verifier import SetRules, WindowClock, counted_within, rules_of
 
 WEEK = timedelta(days=7)
 LATEST_START = timedelta(hours=2)

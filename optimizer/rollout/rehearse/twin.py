@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from optimizer.documents import open_estate_of, read_plan
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, journal_path
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.model.rules import PolicyLimits
-from optimizer.plan.store import open_estate_of, read_plan
 from optimizer.ports import BackupService, Clock, Progress, no_progress
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS
 from optimizer.rollout.carry_out.pace import Pace

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.documents import PlanDocument
 from optimizer.estate import EstateDocument
 from optimizer.journal import read_journal, state_of
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.prepare.earlier_runs import moved_vms
 from optimizer.rollout.watch.watch import watch

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from optimizer.arm import parse_time
+from optimizer.documents import PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.errors import AuthError, CloudError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import parse_start
-from optimizer.plan.document import PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.ports import BackupReader, Clock, Progress, Resource, no_progress
 from optimizer.rollout.calendar.recovery import rpo_of_items
 from optimizer.rollout.session.clock_check import require_clock

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.arm import read_schedule
+from optimizer.documents import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.errors import PlanFormatError
 from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of
 from optimizer.model.timegrid import format_start
-from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
-from optimizer.plan.errors import PlanFormatError
 from optimizer.ports import Resource
 from optimizer.rollout.writes.states import (
     item_body,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from optimizer.arm import essence, policy_of, source_vm
+from optimizer.documents import FIELDS_NOT_SENT
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import canonical_json, properties_of, word
-from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.ports import Resource
 from optimizer.rollout.writes.write import Write
 
@@ -36,7 +36,7 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
 
 def policy_body(policy: Resource) -> dict[str, Any]:
     """Properties sent to return a policy to an earlier state."""
-    return {key: value for key, value in properties_of(policy).items() if key not in NEVER_WRITTEN}
+    return {key: value for key, value in properties_of(policy).items() if key not in FIELDS_NOT_SENT}
 
 
 def policy_state(properties: Mapping[str, Any]) -> bytes:
@@ -46,7 +46,7 @@ def policy_state(properties: Mapping[str, Any]) -> bytes:
     spelling of times.
     times in its own way.
     """
-    return canonical_json(essence(properties, left_out=NEVER_WRITTEN))
+    return canonical_json(essence(properties, left_out=FIELDS_NOT_SENT))
 
 
 def _plain(value: object) -> object:

@@ -12,8 +12,7 @@ from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
-from optimizer.plan.caps import CapCounts
-from optimizer.plan.clashes import ClashCounts
+from optimizer.ordering import CapCounts, ClashCounts
 from optimizer.rollout.writes.vm_rules import VmRules
 from optimizer.rollout.writes.write import Write
 

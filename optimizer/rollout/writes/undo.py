@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from optimizer.documents import CreatePolicy, PlanDocument, apply_in_memory
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, Record, state_of
-from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.document import CreatePolicy, PlanDocument
 from optimizer.rollout.writes.states import expected_after, item_body, policy_body
 from optimizer.rollout.writes.write import Write
 

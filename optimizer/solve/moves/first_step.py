@@ -94,7 +94,7 @@ class TowardRules:
     target
         Shape (V,): schedule that keeps every rule, to which the step leads.
     moves_needed, months
-        See :class:`optimizer.plan.toward_document.Toward`.
+        See :class:`optimizer.documents.toward_document.Toward`.
     """
 
     options: IntArray

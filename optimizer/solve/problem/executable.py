@@ -23,7 +23,7 @@ trail of reversed arrows, and a trail from a cell with room is a legal sequence 
 arrows of a connected group can be divided into trails: if the group is a ring, into one closed trail from any of its
 cells (Euler); otherwise into ``arrivals - departures`` trails from each cell where this difference is positive (add an
 arrow for each missing departure, and cut the closed trail there). By condition 1, such a cell has at least that much
-room. Walk the trails one after the other; :func:`optimizer.plan.trails.order_of_moves` does so.
+room. Walk the trails one after the other; :func:`optimizer.ordering.trails.order_of_moves` does so.
 
 VMs of a policy that exceeds its limit today do not leave a place that another VM may take: their arrows only arrive.
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.fingerprint import fingerprint_of
+from optimizer.documents.fingerprint import fingerprint_of
+from optimizer.documents.plan_document import PlanDocument
 
 Plan = dict[str, Any]
 Records = list[dict[str, Any]]

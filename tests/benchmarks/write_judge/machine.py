@@ -18,7 +18,7 @@ from typing import Any
 # The server of forks loads what the commands need once.
 import optimizer.azure.service
 import optimizer.cli
-import optimizer.plan.store
+import optimizer.documents.plan_file
 import optimizer.report.json_rollout
 import optimizer.report.terminal.rollout
 import optimizer.rollout.carry_out.run

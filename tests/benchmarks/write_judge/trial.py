@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.config import read_rules
+from optimizer.documents.plan_file import write_plan
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
-from optimizer.plan.store import write_plan
 from optimizer.workflow import make_plan
 from tests.benchmarks.write_judge.estates import Recipe
 from tests.benchmarks.write_judge.facts import State, is_item

@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from optimizer.documents.audit_document import OrderGap
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import parse_minute
-from optimizer.plan.audit_document import OrderGap
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan.explanations.limit_prices import LimitPriceEntry
 from optimizer.report.figures import OTHERS
 from optimizer.report.page.html import FIRST_VMS, render_html
 from optimizer.report.terminal.plan import render_plan, render_report

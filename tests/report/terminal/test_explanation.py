@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
+from optimizer.documents.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
 from optimizer.report.terminal.explanation import render_explanation
 from optimizer.report.terminal.sheet import to_text
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from optimizer.documents.audit_document import BrokenRule
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.model.rules import Rules
-from optimizer.plan.audit import audit
-from optimizer.plan.audit_document import BrokenRule
-from optimizer.plan.document import PlanDocument
+from optimizer.plan.audits.audit import audit
 from optimizer.report.terminal.last_line import last_line
 from optimizer.rollout.watch.watch_report import WatchReport
 from tests.report.rollouts import COMPLETE, make_outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bokeh.models import GlyphRenderer, Line
 
-from optimizer.plan.moves_document import Knee, MovesCurve, MovesPoint
+from optimizer.documents.moves_document import Knee, MovesCurve, MovesPoint
 from optimizer.report.charts import moves_chart
 from optimizer.report.terminal.moves import knee_sentence, moves_sentences, render_moves_curve
 from optimizer.report.terminal.sheet import to_text

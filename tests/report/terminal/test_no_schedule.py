@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan.explanations.limit_prices import LimitPriceEntry
 from optimizer.report.terminal.no_schedule import render_found, render_no_schedule
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.wording.limit_prices import render_limits

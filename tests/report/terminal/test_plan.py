@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import RenderableType
 
+from optimizer.documents.audit_document import BrokenRule
+from optimizer.documents.plan_document import Expectation, PlanDocument, TodayAndPlan
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan.audit import audit
-from optimizer.plan.audit_document import BrokenRule
-from optimizer.plan.document import Expectation, PlanDocument, TodayAndPlan
+from optimizer.plan.audits.audit import audit
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import WORST, expected_sentence, render_audit, render_plan, render_report
 from optimizer.report.terminal.sheet import decimal, to_text

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from rich.console import RenderableType
 
+from optimizer.documents.plan_document import CreatePolicy
 from optimizer.journal import DoneRecord, IntentRecord
-from optimizer.plan.document import CreatePolicy
 from optimizer.report.terminal.rollout import render_apply_summary, render_outcome, render_rehearsal, render_rollout
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar.timed_writes import Rollout

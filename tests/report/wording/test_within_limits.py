@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.documents.plan_document import PlanDocument
 from optimizer.model.rules import Rules
-from optimizer.plan.document import PlanDocument
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.documents.fingerprint import fingerprint_of
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.fingerprint import fingerprint_of
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar.layout import build_rollout

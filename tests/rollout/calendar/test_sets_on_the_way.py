@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.documents.applied import apply_in_memory
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.rehearse.state_judge import StateJudge
 from optimizer.rollout.writes.transition import Transition

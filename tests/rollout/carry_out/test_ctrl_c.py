@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.documents.plan_file import write_plan
 from optimizer.emulator import Emulator
 from optimizer.journal import EndRecord, IntentRecord, read_journal
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.store import write_plan
 from tests.benchmarks.rollout_faults import violations_of
 from tests.rollout.applying_process import apply_once
 from tests.rollout.conftest import Ready

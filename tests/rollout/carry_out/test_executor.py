@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from optimizer.arm.vm_policy import with_start
+from optimizer.documents.applied import apply_in_memory
 from optimizer.journal import IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.outcome import Attempt, End
 from optimizer.rollout.prepare.scope import Approval, RunScope

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.errors import ApplyError, JournalError
+from optimizer.errors import ApplyError, JournalError, StalePlanError
 from optimizer.journal import Journal, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import id_of
-from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.earlier_runs import moved_vms

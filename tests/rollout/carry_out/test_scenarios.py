@@ -13,13 +13,12 @@ import pytest
 
 from optimizer.arm.azure_times import parse_time
 from optimizer.emulator import CloudState, EmulatorSettings
-from optimizer.errors import BusyError
+from optimizer.errors import BusyError, StalePlanError
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.journal import read_journal, state_of
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter

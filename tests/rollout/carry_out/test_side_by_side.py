@@ -14,11 +14,11 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
+from optimizer.documents.applied import apply_in_memory
 from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import ThrottledError, UncertainError
 from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import SystemClock, VirtualClock
-from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import Accepted
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.carry_out.outcome import RunOutcome

@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import EstateError, JournalError, OptimizerError
+from optimizer.documents.estate_of_plan import known_estate
+from optimizer.documents.fingerprint import fingerprint_of, with_fingerprint
+from optimizer.documents.plan_document import PlanDocument
+from optimizer.documents.plan_file import open_estate_of, read_plan, write_plan
+from optimizer.documents.rollback_file import rollback_path, write_rollback
+from optimizer.errors import EstateError, JournalError, OptimizerError, PlanFormatError, StalePlanError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
 from optimizer.journal import IntentRecord
@@ -21,12 +26,6 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.document import PlanDocument
-from optimizer.plan.errors import PlanFormatError, StalePlanError
-from optimizer.plan.fingerprint import fingerprint_of, with_fingerprint
-from optimizer.plan.known_estate import known_estate
-from optimizer.plan.rollback_file import rollback_path, write_rollback
-from optimizer.plan.store import open_estate_of, read_plan, write_plan
 from optimizer.report.terminal.rollout import render_apply_summary
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.carry_out.outcome import RunOutcome

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.errors import StalePlanError
 from optimizer.model.arm_id import ArmId
-from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.prepare.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.prepare.protections import read_protection
 from tests.plan.estates import VAULT, item, policy_id, standard_policy

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.errors import StalePlanError
 from optimizer.journal import Commands
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
-from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.prepare.freshness import Freshness, require_fresh
 from optimizer.rollout.prepare.offers import offers_of_vaults, unique_names
 from optimizer.rollout.prepare.scope import RunScope

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
+from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, StalePlanError, UncertainError
 from optimizer.journal import DoneRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
-from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out

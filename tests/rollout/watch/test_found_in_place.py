@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import CloudError, ConflictError, NotSentError, ThrottledError, UncertainError
+from optimizer.documents.applied import apply_in_memory
+from optimizer.errors import CloudError, ConflictError, NotSentError, StalePlanError, ThrottledError, UncertainError
 from optimizer.journal import IntentRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
-from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.rehearse.rehearsal import compare_estates
 from optimizer.rollout.watch.found_in_place import found_vms
 from tests.plan.estates import standard_policy

@@ -13,6 +13,9 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.reader import AzureBackupReader
+from optimizer.documents import Change, PlanDocument, ScheduleEntry
+from optimizer.documents.applied import apply_in_memory
+from optimizer.documents.plan_document import EditPolicy, ReassignItem
 from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
 from optimizer.estate.document import EstateDocument
@@ -20,8 +23,6 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rule, Rules
 from optimizer.model.timegrid import Frequency, Recurrence, format_start
-from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.document import Change, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.ports import Resource
 from optimizer.rollout.watch.due import Due, runs_between
 from optimizer.rollout.watch.watch import watch

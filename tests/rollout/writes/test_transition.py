@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from optimizer.documents.applied import apply_in_memory
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.writes.transition import NEVER, Transition
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, policy_id, standard_policy, vm_id

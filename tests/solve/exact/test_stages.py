@@ -10,13 +10,13 @@ import pytest
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.case import Case
-from optimizer.plan.compose import changes_to
+from optimizer.plan.make.compose import changes_to
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.stages import cheapest_in_stages
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from tests.plan.estates import item, standard_policy
-from tests.plan.test_carried_out import case_of
-from tests.plan.test_diff import document_of, inventory_of
+from tests.plan.make.test_carried_out import case_of
+from tests.plan.make.test_diff import document_of, inventory_of
 
 SEARCH = Search(effort=25)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.trails import Move, order_of_moves
+from optimizer.ordering.trails import Move, order_of_moves
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.problem.breaches import BreachKind, breaches

@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
-from optimizer.plan.rule_notes import notes_on_prices, notes_on_raised_risk
+from optimizer.plan.notes.rule_notes import notes_on_prices, notes_on_raised_risk
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.restrict import NO_HISTORY, RISK_INCREASE
 from optimizer.solve.search.solved import Unsolvable

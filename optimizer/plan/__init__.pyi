@@ -1,0 +1,17 @@
+from .audits.audit_case import audit_case as audit_case
+from .case import Case as Case
+from .explanations.explain import Solution as Solution
+from .explanations.explain import explain as explain
+from .explanations.limit_prices import LimitPriceEntry as LimitPriceEntry
+from .explanations.limit_prices import limit_prices as limit_prices
+from .make.carried_out import solve_in_order as solve_in_order
+from .make.compose import compose_plan as compose_plan
+from .make.compose import known_policies as known_policies
+from .make.earlier import read_earlier as read_earlier
+from .make.make_plan import make_plan_of as make_plan_of
+from .make.solving import solve_case as solve_case
+from .make.toward import require_move_limit as require_move_limit
+from .make.why_not import Tell as Tell
+from .make.why_not import diagnose_case as diagnose_case
+from .preparation import prepare as prepare
+from .preparation import prepare_forecast as prepare_forecast

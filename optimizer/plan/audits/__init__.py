@@ -1,0 +1,1 @@
+"""Audit of today's schedule."""

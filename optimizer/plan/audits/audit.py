@@ -1,0 +1,327 @@
+"""Audit of today's schedule: crowded services, busy start windows, limits, and gaps in the data."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.documents import (
+    Audit,
+    AuditTotals,
+    BrokenRule,
+    BusyVm,
+    ClockChange,
+    GapKind,
+    HistoryGap,
+    IdleRule,
+    LimitState,
+    OrderGap,
+    PolicyAudit,
+    ServiceAudit,
+    ServiceTogether,
+    UnwritableItem,
+    VaultAudit,
+    WeightedTotals,
+)
+from optimizer.model.arm_id import ArmId
+from optimizer.model.arrays import FloatArray
+from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.occupancy import (
+    exact_overlaps,
+    expected_overlaps,
+    item_services,
+    service_occupancy,
+    starts_per_slot,
+    starts_today,
+    working_hours_starts,
+)
+from optimizer.model.policy_limits import vm_limit
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import (
+    DEFAULT_SNAPSHOT_MINUTES,
+    SLOT_MINUTES,
+    SLOTS_PER_DAY,
+    WEEKDAYS,
+    format_minute,
+    format_offset,
+    format_start,
+    resolve_zone,
+)
+from optimizer.model.weights import item_weights
+
+BUSY_AT_RISK = 1.0
+"""At-risk backups per 30 days from which a start window counts as busy: one per month."""
+
+NEAR_LIMIT = 0.9
+"""Share of a limit from which a policy or a vault is reported."""
+
+MIN_HISTORY_DAYS = 7.0
+"""Days of usable load below which a VM's history counts as too short: it must cover a whole week."""
+
+
+def audit(
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    rules: Rules,
+    *,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+    history_days: npt.NDArray[np.number] | None = None,
+    allowed: npt.NDArray[np.bool_] | None = None,
+    credited: npt.NDArray[np.bool_] | None = None,
+    broken_rules: tuple[BrokenRule, ...] | None = None,
+    idle_rules: tuple[IdleRule, ...] = (),
+    together: tuple[ServiceTogether, ...] = (),
+    notes: tuple[str, ...] = (),
+    orders: tuple[OrderGap, ...] = (),
+) -> Audit:
+    """Find what is wrong with today's schedule.
+
+    Parameters
+    ----------
+    risk
+        Shape (num_items, 48): expected at-risk backups per 30 days for every start option.
+    rules
+        Limits, and rules that exclude or pin VMs.
+    snapshot_minutes
+        Length in minutes of the snapshot at the end of a start window.
+    history_days
+        Shape (num_items,): days of usable load.  None if unknown; then ``Audit.history`` is None.
+    allowed
+        Shape (num_items, 48): options that the rules allow.  None: every option that Azure accepts.
+    credited
+        Shape (num_items,): whether a VM's own history is the evidence.  None: True for all VMs.  For the other VMs,
+        no gain is promised: they are not reported as busy, and their best option is today's.
+    broken_rules
+        Result of :func:`optimizer.plan.audits.broken_rules.find_broken_rules`.  None if that was not checked.
+    idle_rules
+        Result of :func:`optimizer.plan.audits.rule_scope.idle_rules`.
+    together
+        Result of :func:`optimizer.plan.together.services_together`.
+    notes
+        Notes on rules, such as those of :func:`optimizer.plan.notes.rule_notes.notes_on_rpo`.
+    orders
+        Result of :func:`optimizer.plan.audits.orders.order_gaps`.
+
+    Raises
+    ------
+    ValueError
+        An array does not have one row per item.
+    """
+    _check_shapes(inventory, risk, history_days, allowed)
+    today = starts_today(inventory)
+    rows = np.arange(len(inventory.items))
+    risk_today = np.asarray(risk, dtype=np.float64)[rows, today]
+    own = np.ones(len(rows), dtype=np.bool_) if credited is None else credited
+    best = np.where(own, best_options(inventory, risk, allowed), today)
+    services = _audit_services(inventory, risk_today, snapshot_minutes)
+    busy = _audit_busy(inventory, risk, best, own)
+    starts = starts_per_slot(inventory, today)
+    return Audit(
+        as_of=inventory.as_of,
+        totals=AuditTotals(
+            vms=len(inventory.items),
+            services=len(services),
+            vaults=len(inventory.vaults),
+            policies=len(inventory.policies),
+            backups_per_month=float(starts.sum() / 7 * 30),
+            at_risk_per_month=float(risk_today.sum()),
+            at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
+            overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
+            overlaps_exact=round(exact_overlaps(inventory, starts_today(inventory)), 6),
+            working_hours_starts=working_hours_starts(inventory, rules.working_hours, today),
+            weighted=WeightedTotals.of(inventory, today, risk_today, item_weights(inventory, rules)),
+            peak_concurrency=max((service.peak_concurrency for service in services), default=0),
+            busy_vms=len(busy),
+        ),
+        broken_rules=broken_rules,
+        num_rules=len(rules.rule),
+        idle_rules=idle_rules,
+        notes=notes,
+        orders=orders,
+        services=services,
+        services_together=together,
+        busy=busy,
+        policies=_audit_policies(inventory, rules),
+        vaults=_audit_vaults(inventory, rules, risk_today),
+        history=None if history_days is None else _audit_history(inventory, history_days, own),
+        unwritable=_audit_unwritable(inventory, rules),
+        clock_changes=_audit_clock_changes(inventory),
+        starts_per_half_hour=tuple(starts.reshape(7, SLOTS_PER_DAY).mean(axis=0).tolist()),
+    )
+
+
+def _check_shapes(
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    history_days: npt.NDArray[np.number] | None,
+    allowed: npt.NDArray[np.bool_] | None,
+) -> None:
+    num_items = len(inventory.items)
+    wanted = (("risk", risk, (num_items, SLOTS_PER_DAY)), ("history_days", history_days, (num_items,)))
+    for name, array, shape in (*wanted, ("allowed", allowed, (num_items, SLOTS_PER_DAY))):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}; wanted {shape}, one row per item of the inventory")
+
+
+def best_options(
+    inventory: Inventory, risk: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int64]:
+    """Option of least risk for each item on its own, today's option if no other is better; shape (num_items,)."""
+    best = starts_today(inventory)
+    for row, item in enumerate(inventory.items):
+        options = np.array(inventory.policy(item).recurrence.options(int(best[row])), dtype=np.int64)
+        if allowed is not None:
+            options = options[allowed[row, options]]
+        if len(options) and risk[row, options].min() < risk[row, best[row]]:
+            best[row] = options[risk[row, options].argmin()]
+    return best
+
+
+def _audit_services(inventory: Inventory, risk_today: FloatArray, snapshot_minutes: int) -> tuple[ServiceAudit, ...]:
+    names, service = item_services(inventory)
+    today = starts_today(inventory)
+    _, occupancy = service_occupancy(inventory, today, snapshot_minutes)
+    sizes = np.bincount(service, minlength=len(names))
+    at_risk = np.bincount(service, weights=risk_today, minlength=len(names))
+    overlaps = expected_overlaps(inventory, today)
+    found = [
+        ServiceAudit(
+            service=name,
+            vms=int(sizes[g]),
+            overlaps_per_month=float(overlaps[g]),
+            peak_concurrency=int(occupancy[g].max()),
+            peak_at=format_slot(int(occupancy[g].argmax())),
+            at_risk_per_month=float(at_risk[g]),
+        )
+        for g, name in enumerate(names)
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.overlaps_per_month, -one.at_risk_per_month, one.service)))
+
+
+def format_slot(slot: int) -> str:
+    """Half hour of the UTC week in words, such as ``Monday 23:30``."""
+    day, of_day = divmod(slot, SLOTS_PER_DAY)
+    return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
+
+
+def _audit_busy(
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    best: npt.NDArray[np.int64],
+    own: npt.NDArray[np.bool_],
+) -> tuple[BusyVm, ...]:
+    found = []
+    for row, item in enumerate(inventory.items):
+        vm, policy = inventory.vm(item), inventory.policy(item)
+        now, then = float(risk[row, policy.start]), float(risk[row, best[row]])
+        if now < BUSY_AT_RISK or not own[row]:
+            continue
+        found.append(
+            BusyVm(
+                vm=vm.id,
+                name=vm.name,
+                service=vm.service_name,
+                vault=inventory.vault(item).name,
+                policy=policy.name,
+                recurrence=describe_recurrence(policy.recurrence),
+                timezone=policy.timezone,
+                start_today=format_start(policy.start),
+                risk_today=now,
+                start_best=format_start(int(best[row])),
+                risk_best=then,
+                saving=now - then,
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.saving, -one.risk_today, one.vm)))
+
+
+def _limit_state(count: int, limit: int) -> LimitState | None:
+    if count > limit:
+        return "over"
+    if count == limit:
+        return "at"
+    return "near" if count >= NEAR_LIMIT * limit else None
+
+
+def _audit_policies(inventory: Inventory, rules: Rules) -> tuple[PolicyAudit, ...]:
+    limit = vm_limit(rules.policies, inventory).existing
+    found = []
+    for key, policy in inventory.policies.items():
+        count = inventory.policy_sizes[key]
+        state = _limit_state(count, limit)
+        if state is not None:
+            vault = inventory.vault(policy).name
+            found.append(PolicyAudit(policy=policy.name, vault=vault, vms=count, limit=limit, state=state))
+    return tuple(sorted(found, key=lambda one: (-one.vms, one.vault, one.policy)))
+
+
+def _audit_vaults(inventory: Inventory, rules: Rules, risk_today: FloatArray) -> tuple[VaultAudit, ...]:
+    limit = rules.policies.max_policies_per_vault
+    vms = Counter(item.vault_id for item in inventory.items)
+    at_risk = Counter[ArmId]()
+    for item, risk in zip(inventory.items, risk_today.tolist(), strict=True):
+        at_risk[item.vault_id] += risk
+    found = []
+    for key, vault in inventory.vaults.items():
+        count = inventory.policies_in_vault(key)
+        found.append(
+            VaultAudit(
+                vault=vault.name,
+                vms=vms[key],
+                policies=count,
+                other_policies=vault.other_policies,
+                limit=limit,
+                state=_limit_state(count, limit),
+                at_risk_per_month=float(at_risk[key]),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.policies, -one.vms, one.vault)))
+
+
+def _audit_history(
+    inventory: Inventory, history_days: npt.NDArray[np.number], own: npt.NDArray[np.bool_]
+) -> tuple[HistoryGap, ...]:
+    found = []
+    for item, days, trusted in zip(inventory.items, history_days.tolist(), own.tolist(), strict=True):
+        if days < MIN_HISTORY_DAYS or not trusted:
+            vm = inventory.vm(item)
+            kind: GapKind = "no data" if days == 0 else "too little data"
+            if days >= MIN_HISTORY_DAYS:
+                kind = "load never changes"
+            found.append(HistoryGap(vm=vm.id, service=vm.service_name, days=float(days), kind=kind))
+    return tuple(sorted(found, key=lambda one: (one.days, one.vm)))
+
+
+def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableItem, ...]:
+    """Items that Azure or a rule keeps as they are, whether they are scheduled or not."""
+    found = []
+    for item in (*inventory.items, *inventory.idle_items):
+        vm, vault = inventory.vms.get(item.vm_id), inventory.vault(item)
+        policy = inventory.policies.get(item.policy_id)
+        fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
+        reasons = [item.unwritable] if item.unwritable else []
+        if not item.runs and not item.unwritable:
+            reasons.append("no scheduled backup takes place")
+        reasons += [
+            f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
+            for rule in fixing
+            if vm is not None and rule.is_for(vm, vault, policy.recurrence.frequency if policy else None)
+        ]
+        if reasons:
+            name = policy.name if policy is not None else item.policy_id.name
+            found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))
+    return tuple(sorted(found, key=lambda one: (one.reason, one.vm)))
+
+
+def _audit_clock_changes(inventory: Inventory) -> tuple[ClockChange, ...]:
+    policies: Counter[str] = Counter(policy.timezone for policy in inventory.policies.values())
+    vms: Counter[str] = Counter(inventory.policy(item).timezone for item in inventory.items)
+    found = []
+    for zone, count in policies.items():
+        offsets = inventory.horizon.offsets(resolve_zone(zone))
+        if len(offsets) > 1:
+            texts = tuple(format_offset(minutes) for minutes in offsets)
+            found.append(ClockChange(timezone=zone, policies=count, vms=vms[zone], offsets=texts))
+    return tuple(sorted(found, key=lambda one: (-one.vms, one.timezone)))

@@ -1,0 +1,1 @@
+"""Why a VM moves or stays, and what limits cost."""

@@ -1,0 +1,1 @@
+"""How a schedule becomes a verified plan."""

@@ -1,0 +1,1 @@
+"""Notes for the reader of a plan or an audit."""

@@ -1,0 +1,133 @@
+"""Case of an estate: its inventory, rules, forecast, and the risk of every start option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.errors import ConfigError, DataError
+from optimizer.estate import Estate
+from optimizer.journal import last_moves, read_history
+from optimizer.model.arm_id import ArmId
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.model.set_demands import MOST_HOURS, least_within
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
+from optimizer.plan.case import Case
+from optimizer.plan.notes.estate_notes import why_none_is_planned
+from optimizer.ports import Progress, no_progress
+from optimizer.risk.forecast import Forecast, forecast_load
+from optimizer.risk.table import RiskTable, risk_table, start_step
+from optimizer.solve import Problem
+
+
+def prepare(
+    estate: Estate,
+    rules: Rules | None = None,
+    *,
+    history: str | Path | Iterable[str | Path] = (),
+    recently_moved: Mapping[ArmId, date] | None = None,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+) -> Case:
+    """Read an estate and compute the risk of every start option.
+
+    Parameters
+    ----------
+    estate
+        Estate to read.
+    rules
+        Rules that the schedule must keep.  None: the defaults.
+    history
+        Journals, applied plans, or folders with journals, which show which VMs were moved recently; see
+        :func:`optimizer.journal.history.read_history`.
+    recently_moved
+        Day of the last move by the VM's id, as the settings of a plan contain it.
+    engine
+        Engine on which the history is read and summarized.  An estate in the memory of this process is read here.
+    progress
+        Called with the progress of the work.
+
+    Raises
+    ------
+    ConfigError
+        A rule has a ``within`` that is too small for any start times.
+    DataError
+        The estate contains something that cannot be planned for, or a history cannot be used.
+    """
+    rules = rules if rules is not None else Rules()
+    inventory = estate.inventory(rules.service_from)
+    if not inventory.items:
+        raise DataError(
+            f"{estate.path}: no VM of the estate has a scheduled backup that can be planned; "
+            + ("; ".join(why_none_is_planned(inventory)) or "it holds no protected item of a VM")
+        )
+    told = read_history(history, inventory)
+    moved_on = last_moves(told)
+    for vm, day in (recently_moved or {}).items():
+        moved_on[vm] = max(day, moved_on.get(vm, day))
+    vm_ids = [item.vm_id for item in inventory.items]
+    forecast = forecast_load(
+        estate.load,
+        vm_ids,
+        inventory.horizon,
+        rules.threshold,
+        step_minutes=start_step(inventory),
+        progress=progress,
+        engine=engine if estate.seen_by_workers else SERIAL,
+    )
+    found = tuple(one.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for one in told)
+    case = prepare_forecast(inventory, rules, forecast, moved_on)
+    _require_possible_within(case)
+    return replace(case, history=found)
+
+
+def _require_possible_within(case: Case) -> None:
+    """Refuse a ``within`` that no start times can keep, regardless of the other rules.
+
+    Raises
+    ------
+    ConfigError
+        A ``within`` is too small; the message names the rule and the smallest possible value.
+    """
+    least = least_within(case.inventory, case.rules, ~case.problem.restrictions.movable, case.snapshot_minutes)
+    for rule in case.rules.rule:
+        possible = least.get(rule.name, 0.0)
+        if rule.within is not None and rule.within < possible <= MOST_HOURS:
+            raise ConfigError(
+                f"rule {rule.name!r} > within = {rule.within:g}: is too small; allowed for these VMs: {possible:g} to "
+                f"{MOST_HOURS} hours, because backups start on the half hour, start windows last "
+                f"{START_WINDOW_MINUTES + case.snapshot_minutes} minutes, and the rule must hold at every UTC offset; "
+                f"raise it to {possible:g} or more"
+            )
+
+
+def prepare_forecast(
+    inventory: Inventory,
+    rules: Rules,
+    forecast: Forecast,
+    moved_on: Mapping[ArmId, date] | None = None,
+    table: RiskTable | None = None,
+) -> Case:
+    """Build a case from an existing forecast, with the days of last moves by VM id; see :func:`prepare`.
+
+    Parameters
+    ----------
+    table
+        Existing risk table of the same inventory and threshold.
+    """
+    known = {item.vm_id for item in inventory.items}
+    recently_moved = {
+        vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
+    }
+    if table is None:
+        table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
+    problem = Problem.of(inventory, table, rules, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
+    row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
+    days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
+    return Case(inventory, rules, forecast, table, problem, days, recently_moved=recently_moved)
