@@ -71,7 +71,7 @@ class EngineChoice:
 
 
 def _silence_dask() -> None:
-    """Keep Dask's log off the screen: what is lost with a worker is done again, and what cannot be is said once."""
+    """Keep Dask's log off the screen: lost tasks are repeated, and a task that cannot be is reported once."""
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "distributed":
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -1,4 +1,4 @@
-"""Numbers on the command line: what is none, or outside its range, is answered in words with what is allowed."""
+"""Numbers of options. Anything else, and a number out of range, gets a message that says what is allowed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 LARGEST = 2**31 - 1
-"""Where nothing else is the most: the solvers hold counts and seeds in 32 bits."""
+"""Maximum where an option has no other: the solvers keep counts and seeds in 32 bits."""
 
 
 class WholeNumber(click.IntRange):
-    """A whole number of a range that its ends belong to.
+    """A whole number of a range, which includes both ends.
 
     Parameters
     ----------
     low, high
-        The least and the most that are allowed; None: no more than :data:`LARGEST`, which is said where it matters.
+        Minimum and maximum. None: the maximum is :data:`LARGEST`, which the message names only if it is exceeded.
     """
 
     name = "number"
@@ -31,16 +31,16 @@ class WholeNumber(click.IntRange):
         Raises
         ------
         click.BadParameter
-            The text is no whole number, or one outside the range.
+            The text is not a whole number, or it is out of range.
         """
         allowed = f"of at least {self.min:,}" if self.max is None else f"from {self.min:,} to {self.max:,}"
         try:
-            found = super().convert(value, param, ctx)
+            number = super().convert(value, param, ctx)
         except click.BadParameter:
             self.fail(f"{value!r} is not a whole number {allowed}", param, ctx)
-        if found > LARGEST:
+        if number > LARGEST:
             self.fail(f"{value!r} is too large; allowed: a whole number from {self.min:,} to {LARGEST:,}", param, ctx)
-        return found
+        return number
 
 
 class Number(click.FloatRange):
@@ -49,9 +49,9 @@ class Number(click.FloatRange):
     Parameters
     ----------
     low, high
-        Its ends; None: there is no upper one.
+        Its ends. None: there is no upper end.
     open_low, open_high
-        Whether an end is itself outside.
+        Whether the end does not belong to the range.
     """
 
     name = "number"
@@ -67,15 +67,15 @@ class Number(click.FloatRange):
         Raises
         ------
         click.BadParameter
-            The text is no number, or one outside the range.
+            The text is not a number, or it is out of range.
         """
         try:
-            found = super().convert(value, param, ctx)
+            number = super().convert(value, param, ctx)
         except click.BadParameter:
-            found = math.nan
-        if not math.isfinite(found):  # click finds nan inside every range, and inf inside one without an upper end
+            number = math.nan
+        if not math.isfinite(number):  # click accepts nan in every range, and inf where there is no upper end
             self.fail(f"{value!r} is not a number {self._allowed()}", param, ctx)
-        return found
+        return number
 
     def _allowed(self) -> str:
         low = f"{'above' if self.min_open else 'of at least'} {self.min:,g}"

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from optimizer.cli import EXIT_CODES, cli
-from optimizer.cli.failures import asks_for_json, kind_of
+from optimizer.cli.failures import kind_of
 from optimizer.demo.generate import generate_demo
 from optimizer.errors import OptimizerError
 from tests.azure.clouds import subscriptions_of
@@ -310,23 +310,6 @@ def test_output_that_cannot_be_written_is_one_line(home: Path, args: list[str], 
     assert done.stderr == (
         "error: the output cannot be written: No space left on device; free some space or write elsewhere\n"
     )
-
-
-@pytest.mark.parametrize(
-    ("args", "expected"),
-    [
-        ("plan e --format json", True),
-        ("--format=json plan e", True),
-        ("plan e --format json --format text", False),
-        ("plan e --format text --format json", True),
-        ("plan e", False),
-        ("explain plan.json -- --format json", False),
-        ("plan --format", False),
-    ],
-)
-def test_json_is_seen_in_any_call(args: str, expected: bool) -> None:
-    """The wish for JSON is seen although the rest of the call is wrong; the last ``--format`` counts."""
-    assert asks_for_json(args.split()) is expected
 
 
 def test_an_error_cannot_steer_the_terminal() -> None:

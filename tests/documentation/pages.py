@@ -80,3 +80,16 @@ def parse(words: tuple[str, ...]) -> None:
         name, command, rest = cli.resolve_command(context, list(words))
         assert command is not None
         command.make_context(name, rest, parent=context)
+
+
+def unknown_words(text: str) -> list[str]:
+    """Commands and options of the program in a text, code in sentences included, that do not exist."""
+    unknown: list[str] = []
+    text = re.sub(r"\\\n *", "", text)  # calls that go on in the next line
+    for call in re.findall(r"(?<![\w/.-])backup-optimizer +([a-z][^`\n|>#&]+)", text):
+        name, *rest = call.split()
+        command = cli.commands.get(name)
+        known = {option for param in command.params for option in param.opts} if command else set()
+        unknown += [name] if command is None else []
+        unknown += [word for word in rest if word.startswith("--") and word not in known | {"--help"}]
+    return unknown

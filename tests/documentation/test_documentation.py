@@ -21,7 +21,7 @@ from optimizer.emulator import Emulator
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import run
-from tests.documentation.pages import PAGES, blocks, commands, commands_of_help, parse, run_python
+from tests.documentation.pages import PAGES, ROOT, blocks, commands, commands_of_help, parse, run_python, unknown_words
 from tests.intake.inputs import load_frame, write_load
 from tests.intake.resource_files.resource_inputs import NAMES, as_azure_cli
 
@@ -125,10 +125,19 @@ def test_every_command_of_the_help_is_one(words: tuple[str, ...], planner: Path)
     parse(words)
 
 
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "data/rules/defaults.toml"], ids=lambda p: p.name
+)
+def test_commands_within_sentences_exist(page: Path) -> None:
+    """Commands and options that a page mentions exist."""
+    assert unknown_words(page.read_text(encoding="utf-8")) == []
+
+
 def test_a_command_that_is_not_one_is_noticed() -> None:
     """An option that does not exist is an error here, as it would be for a user."""
     with pytest.raises(click.UsageError, match="No such option"):
         parse(("plan", "estate", "--most-moves", "5"))
+    assert unknown_words("run `backup-optimizer plant --moves`") == ["plant", "--moves"]
 
 
 def test_an_estate_of_resources(planner: Path, monkeypatch: pytest.MonkeyPatch) -> None:

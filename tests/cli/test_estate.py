@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import polars as pl
 import pytest
 
+from optimizer.cli.estate import UtcTime
 from tests.cases import case_load
 from tests.cli.command_line import run
 from tests.intake.inputs import (
@@ -129,3 +133,31 @@ def test_less_than_a_week_of_load_is_reported(tmp_path: Path) -> None:
         load = write_load(tmp_path, load_frame(samples=days * 288))
         answer = run("import", "--vms", vms, "--load", load, "--out", tmp_path / f"estate-{days}")
         assert ("less than a week, which is the minimum" in " ".join(answer.out.split())) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-01T00:00Z", datetime(2026, 3, 1, tzinfo=UTC)),
+        ("2026-03-01T00:00+01:00", datetime(2026, 2, 28, 23, tzinfo=UTC)),
+        ("2026-03-01T12:30:15-05:30", datetime(2026, 3, 1, 18, 0, 15, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_read_with_its_zone(text: str, expected: datetime) -> None:
+    """Times are kept in UTC."""
+    assert UtcTime().convert(text, None, None) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("yesterday", "'yesterday' is not a time; allowed: ISO 8601 such as 2026-03-01T00:00Z"),
+        ("2026-02-30T00:00Z", "is not a time"),
+        ("2026-03-01T00:00", "has no zone; add Z for UTC or an offset such as"),
+        ("0001-01-01T00:00+14:00", "0001-01-01"),
+    ],
+)
+def test_a_time_that_cannot_be_used_is_named(text: str, answer: str) -> None:
+    """No calendar day, no zone, or a year outside the program's calendar."""
+    with pytest.raises(click.BadParameter, match=re.escape(answer)):
+        UtcTime().convert(text, None, None)
