@@ -19,10 +19,9 @@ from azure.core.rest import HttpRequest
 
 from optimizer.azure.connection import REGION
 from optimizer.azure.errors import redact, translated
-from optimizer.azure.limiter import AdaptiveLimiter
+from optimizer.azure.limiter import AdaptiveLimiter, SplitBudget
 from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics_answer import BatchAnswer, Floats, read_answer
-from optimizer.azure.splitting import SplitBudget
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
 from optimizer.intake import LoadChunk, LoadTarget, Refusal

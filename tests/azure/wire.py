@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from optimizer.azure.connection import Connection
+from optimizer.azure.service import AzureBackupService
+from optimizer.ports import Accepted, Look
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0In0.c2VjcmV0"  # noqa: S105 - of nobody
 SUBSCRIPTION = "11111111-2222-4333-8444-555555555555"
@@ -32,6 +34,9 @@ POLICY = f"{VAULT}/backupPolicies/daily-2000"
 ITEM_NAME = "iaasvmcontainerv2;rg-app;vm-1"
 ITEM = f"{VAULT}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{ITEM_NAME}/protectedItems/VM;{ITEM_NAME}"
 VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-app/providers/Microsoft.Compute/virtualMachines/vm-1"
+
+OPERATION = "99999999-aaaa-4bbb-8ccc-dddddddddddd"
+POLICY_STATUS = f"{POLICY}/operations/{OPERATION}"
 
 
 class Token:
@@ -65,6 +70,16 @@ class Answer:
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: str = ""
+
+
+SUCCEEDED = Answer(200, {"id": OPERATION, "name": OPERATION, "status": "Succeeded", "properties": None})
+HANG_UP = Answer(drop="before")
+
+
+def failure(status: int, code: str, message: str = "no", **headers: str) -> Answer:
+    """Return an answer with an error; an underscore in the name of a header represents a hyphen."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"error": {"code": code, "message": message}}, named)
 
 
 Responder = Callable[[Request], Answer]
@@ -232,3 +247,28 @@ def item_body(**more: Any) -> dict[str, Any]:
         "policyId": POLICY,
         **more,
     }
+
+
+def accepted(wire: Wire, path: str, header: str = "azure-asyncoperation") -> Answer:
+    """Return a 202 whose header states where to look at the operation."""
+    return Answer(202, None, {header: f"{wire.endpoint}{path}?api-version=2021-10-01"})
+
+
+def look_after(service: AzureBackupService, accepted: Accepted | None) -> Look:
+    """Look once at the operation of an accepted write."""
+    assert accepted is not None
+    return service.look_at_operation(accepted.operation)
+
+
+def vm(number: int) -> str:
+    """Return the id of a VM."""
+    return (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm-{number:03d}"
+    )
+
+
+def measured(vm_id: str, names: Sequence[str]) -> dict[str, Any]:
+    """Return what the service states about a VM: one point of each metric."""
+    points = [{"timeStamp": "2026-02-28T10:00:00Z", "average": 50.0}]
+    metrics = [{"name": {"value": name}, "timeseries": [{"data": points}], "errorCode": "Success"} for name in names]
+    return {"resourceid": vm_id, "value": metrics}
