@@ -34,6 +34,6 @@ def parse_time(text: object) -> datetime | None:
     fraction = (match[2] or "")[:7]  # Azure writes tenths of a microsecond
     try:
         instant = datetime.fromisoformat(match[1] + fraction.ljust(7, "0") * bool(fraction) + (match[3] or "Z"))
-        return None if instant.year in _UNSET_YEARS else instant.astimezone(UTC)
+        return instant.astimezone(UTC) if instant.year not in _UNSET_YEARS else None
     except (ValueError, OverflowError):
         return None

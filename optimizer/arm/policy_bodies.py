@@ -14,7 +14,7 @@ from typing import Any
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import SubType
 from optimizer.model.policy_bodies import policy_body_rows
-from optimizer.model.raw import word
+from optimizer.model.raw import is_whole_number, word
 from optimizer.model.timegrid import WEEKDAYS
 
 SUB_TYPES = {
@@ -70,18 +70,9 @@ def violations(properties: Mapping[str, Any], sent_at: datetime | None = None) -
         Time at which the body is sent, with a UTC offset. None skips faults that another time and date would fix:
         times that are not in the past, and hourly windows that start too late.
     """
-    found = []
     body = _Body(properties)
-    for row in policy_body_rows():
-        if not body.concerns(row):
-            continue
-        if row["check"] in {"past", "not_later"}:
-            broken = None if sent_at is None else body.untimely(row, sent_at)
-        else:
-            broken = body.broken(row)
-        if broken is not None:
-            found.append(Violation(row["name"], broken, row["demand"], row["source"]))
-    return found
+    checked = ((row, body.fault(row, sent_at)) for row in policy_body_rows() if body.concerns(row))
+    return [Violation(row["name"], fault, row["demand"], row["source"]) for row, fault in checked if fault is not None]
 
 
 def explain_invalid_input(properties: Mapping[str, Any], sent_at: datetime) -> str:
@@ -143,15 +134,16 @@ class _Body:
 
     def concerns(self, row: Mapping[str, Any]) -> bool:
         """Whether a row applies to the body."""
-        frequencies = row.get("frequencies", ())
-        return (
-            ("sub_types" not in row or self._sub_type in row["sub_types"])
-            and ("frequencies" not in row or self._frequency in frequencies)
-            and ("intervals" not in row or self._interval in row["intervals"])
-        )
+        stated = {"sub_types": self._sub_type, "frequencies": self._frequency, "intervals": self._interval}
+        return all(value in row[key] for key, value in stated.items() if key in row)
 
-    def broken(self, row: Mapping[str, Any]) -> str | None:
+    def fault(self, row: Mapping[str, Any], sent_at: datetime | None) -> str | None:
         """The value that violates a row, as text for users; None if the body satisfies the row."""
+        if row["check"] not in {"past", "not_later"}:
+            return self._broken(row)
+        return None if sent_at is None else self._untimely(row, sent_at)
+
+    def _broken(self, row: Mapping[str, Any]) -> str | None:
         value = self._value(row["field"])
         if row["check"] == "not_longer":
             return _broken_order(value, self._value(row["than"]))
@@ -159,7 +151,7 @@ class _Body:
             return self._broken_retention_times(_listed(value), row)
         return _CHECKS[row["check"]](value, row)
 
-    def untimely(self, row: Mapping[str, Any], sent_at: datetime) -> str | None:
+    def _untimely(self, row: Mapping[str, Any], sent_at: datetime) -> str | None:
         """First time in the body that is too late in the day, or not in the past when read as UTC; None if none is."""
         if row["check"] == "not_later":
             times = [str(text) for text in _listed(self._value(row["field"]))]
@@ -210,21 +202,17 @@ def _broken_weekdays(value: object, row: Mapping[str, Any]) -> str | None:
 
 def _broken_order(days: Any, longer: object) -> str | None:
     most = _days_of(longer)
-    return f"{days} days, and that one {most}" if _is_number(days) and most is not None and days > most else None
+    return f"{days} days, and that one {most}" if is_whole_number(days) and most is not None and days > most else None
 
 
 def _shown(value: object) -> str:
     return "missing" if value is None else repr(value)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _broken_number(value: Any, row: Mapping[str, Any]) -> str | None:
     if value is None:
         return None if row.get("optional") else "missing"
-    if not _is_number(value):
+    if not is_whole_number(value):
         return repr(value)
     fits = value in row["allowed"] if "allowed" in row else row["least"] <= value <= row["most"]
     return None if fits else str(value)
@@ -234,7 +222,7 @@ def _days_of(schedule: object) -> int | None:
     """Length of a retention in days; None if it is unreadable."""
     duration = _at(schedule, "retentionDuration")
     count, unit = _at(duration, "count"), _DAYS.get(word(_at(duration, "durationType")))
-    return count * unit if _is_number(count) and unit is not None else None
+    return count * unit if is_whole_number(count) and unit is not None else None
 
 
 def _broken_days(schedule: object, row: Mapping[str, Any]) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -74,8 +75,8 @@ class Draft:
         Ids of VMs that count as existing although the estate does not list them.
     vaults, policies, vms
         Resources by id.
-    listed, listed_subscriptions
-        Ids of the VMs that the estate lists, and ids of their subscriptions.
+    listed
+        Ids of the VMs that the estate lists.
     unlisted
         Spelling of the id, and name, of the VMs that only items mention.
     unlisted_vaults
@@ -96,7 +97,6 @@ class Draft:
     policies: dict[ArmId, Policy] = field(default_factory=dict)
     vms: dict[ArmId, Vm] = field(default_factory=dict)
     listed: frozenset[ArmId] = frozenset()
-    listed_subscriptions: frozenset[Caseless] = frozenset()
     unlisted: dict[ArmId, tuple[ArmId, str]] = field(default_factory=dict)
     unlisted_vaults: dict[ArmId, ArmId] = field(default_factory=dict)
     refused: dict[ArmId, str] = field(default_factory=dict)
@@ -104,9 +104,24 @@ class Draft:
     foreign: dict[ArmId, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
+    @cached_property
+    def listed_subscriptions(self) -> frozenset[Caseless]:
+        """Subscriptions of the VMs that the estate lists."""
+        return frozenset(vm_id.subscription for vm_id in self.listed) - {Caseless()}
+
     def leave_out(self, what: str, reason: str) -> None:
         """Record a resource that is not in the inventory."""
         self.left_out.append(LeftOut(what, reason))
+
+    def add_policy(self, policy: Policy) -> None:
+        """Add a policy that can be planned."""
+        self.policies[policy.id] = policy
+        if policy.refused:
+            self.refused[policy.id] = f"{REFUSED}: {policy.refused}"
+
+    def stubs(self) -> list[Resource]:
+        """Resources that stand for the VMs that only items mention."""
+        return [{"id": vm_id, "name": name} for vm_id, name in self.unlisted.values()]
 
     def vault_of(self, arm_id: ArmId, collection: str) -> ArmId:
         """Id of the vault that contains a resource; empty if the id names no vault.
@@ -136,30 +151,34 @@ def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedIte
     draft
         Inventory with vaults, policies and VMs; resources that only items mention are added.
     """
-    found = []
-    for resource in resources:
-        item_id, properties = id_of(resource), properties_of(resource)
-        if not is_of_a_vm(properties):
-            continue
-        vm_id = source_vm(properties)
-        vault_id = draft.vault_of(item_id, "backupFabrics")
-        if not vault_id:
-            draft.leave_out(f"protected item {item_id}", "its id is not that of a protected item of a vault")
-        elif not vm_id:
-            draft.leave_out(f"protected item {item_id}", "it does not say which VM it protects")
-        else:
-            item = ProtectedItem(
-                id=item_id,
-                vm_id=draft.vm_of(vm_id, text(properties.get("friendlyName"))),
-                policy_id=policy_of(properties),
-                vault_id=vault_id,
-                container=text(properties.get("containerName")),
-                friendly_name=text(properties.get("friendlyName")),
-            )
-            found.append(_judged(item, properties, draft))
-    found.sort(key=lambda item: (item.vm_id, item.vault_id, item.id))
-    groups = [list(group) for _, group in groupby(found, key=lambda item: item.vm_id)]
-    return [item for group in groups for item in _once(group)]
+    items = [item for resource in resources if (item := _read_item(resource, draft)) is not None]
+    items.sort(key=lambda item: (item.vm_id, item.vault_id, item.id))
+    of_vms = (list(same_vm) for _, same_vm in groupby(items, key=lambda item: item.vm_id))
+    return [item for same_vm in of_vms for item in _once(same_vm)]
+
+
+def _read_item(resource: Resource, draft: Draft) -> ProtectedItem | None:
+    """Item of a VM; None for other workloads, and for an item that cannot be placed, which is recorded."""
+    item_id, properties = id_of(resource), properties_of(resource)
+    if not is_of_a_vm(properties):
+        return None
+    vm_id, vault_id = source_vm(properties), draft.vault_of(item_id, "backupFabrics")
+    if not vault_id:
+        draft.leave_out(f"protected item {item_id}", "its id is not that of a protected item of a vault")
+        return None
+    if not vm_id:
+        draft.leave_out(f"protected item {item_id}", "it does not say which VM it protects")
+        return None
+    friendly_name = text(properties.get("friendlyName"))
+    item = ProtectedItem(
+        id=item_id,
+        vm_id=draft.vm_of(vm_id, friendly_name),
+        policy_id=policy_of(properties),
+        vault_id=vault_id,
+        container=text(properties.get("containerName")),
+        friendly_name=friendly_name,
+    )
+    return _judged(item, properties, draft)
 
 
 _VM_WORKLOADS = {Caseless(), Caseless("AzureIaasVM")}
@@ -183,41 +202,67 @@ def policy_of(properties: Mapping[str, Any]) -> ArmId:
 
 def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> ProtectedItem:
     """Copy of an item that states whether it has scheduled backups and may be written."""
-    if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(item.vm_id, draft):
+    if idle := _first(why(item, properties, draft) for why in _WHY_IDLE):
         return replace(item, unwritable=idle, runs=False)
-    hidden = HIDDEN if draft.missing.get(item.vm_id) == "hidden" else ""
-    # An estate from vms.csv has names instead of ids: it can be planned, and `apply` refuses the plan as a whole.
-    unsendable = _why_unsendable(item, properties) if draft.has_arm_ids else ""
-    why = _why_pending(properties) or draft.refused.get(item.policy_id, "") or hidden or unsendable
-    return replace(item, unwritable=why)
+    return replace(item, unwritable=_first(why(item, properties, draft) for why in _WHY_UNWRITABLE))
 
 
-def _why_stopped(properties: Mapping[str, Any]) -> str:
-    """Why an item has no scheduled backups; empty if it has them."""
+def _first(reasons: Iterable[str]) -> str:
+    return next(filter(None, reasons), "")
+
+
+# Each of the following states a reason, or returns an empty text if there is none.
+
+
+def _why_stopped(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why an item has no scheduled backups."""
+    del item, draft
     if properties.get("isScheduledForDeferredDelete"):
         return "soft-deleted"
     return _STOPPED.get(word(properties.get("protectionState")), "")
 
 
+def _why_without_policy(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why an item has no policy."""
+    del draft
+    if item.policy_id:
+        return ""
+    return "its policyId is not the id of a policy" if properties.get("policyId") else "protection stopped"
+
+
 def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
-    """Why the policy of an item cannot be planned; empty if it can."""
-    key, stated = item.policy_id, properties.get("policyId")
-    if not key:
-        return "its policyId is not the id of a policy" if stated else "protection stopped"
-    if key in draft.faults:
-        return f"its policy cannot be planned: {draft.faults[key]}"
-    if key in draft.foreign:
-        return f"its policy is of a kind that this program does not know ({draft.foreign[key]})"
-    policy = draft.policies.get(key)
-    if policy is None:
+    """Why the policy of an item cannot be planned."""
+    del properties
+    policy_id = item.policy_id
+    if policy_id in draft.faults:
+        return f"its policy cannot be planned: {draft.faults[policy_id]}"
+    if policy_id in draft.foreign:
+        return f"its policy is of a kind that this program does not know ({draft.foreign[policy_id]})"
+    if policy_id not in draft.policies:
         return "its policy is not in the estate: neither planned nor counted"
-    if policy.vault_id != item.vault_id:
+    if draft.policies[policy_id].vault_id != item.vault_id:
         return "its policy is of another vault: neither planned nor counted"
     return ""
 
 
-def _why_pending(properties: Mapping[str, Any]) -> str:
-    """Why Azure would not accept a write now; empty if it would."""
+def _why_gone(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why a VM counts as gone.
+
+    A VM that the estate does not list counts as gone only if the estate lists other VMs of its subscription. Otherwise
+    the list may not cover that subscription.
+    """
+    del properties
+    vm_id = item.vm_id
+    if vm_id in draft.missing:
+        return GONE if draft.missing[vm_id] == "gone" else ""
+    if vm_id in draft.listed | draft.present:
+        return ""
+    return GONE if vm_id.subscription in draft.listed_subscriptions else ""
+
+
+def _why_pending(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why Azure would not accept a write now."""
+    del item, draft
     if "protectionState" not in properties:
         return ""  # as in answers of older API versions (docs/azure.md, "Planning from exported files")
     stated = properties["protectionState"]
@@ -225,32 +270,50 @@ def _why_pending(properties: Mapping[str, Any]) -> str:
     if state == "Protected":
         return ""
     shown = "null" if stated is None else repr(str(stated)[:60])
-    return _PENDING.get(state) or f"its protection state is {shown}, which this program does not know"
+    return _PENDING.get(state, f"its protection state is {shown}, which this program does not know")
 
 
-def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any]) -> str:
-    """Why no request for an item can be sent, if Azure would not accept a part of it; empty otherwise."""
-    stated = properties.get("protectedItemType")
-    if stated and Caseless(str(stated)) not in WRITABLE_TYPES:
-        return f"its protectedItemType is {str(stated)[:60]!r}, which this program does not write"
-    for name, parse, value in (("id", ItemId.parse, item.id), ("sourceResourceId", VmId.parse, source_vm(properties))):
-        try:
-            parse(value)
-        except DataError:
-            return f"its {name} is {value[:200]!r}, which is not an id that Azure accepts"
+def _why_refused(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why Azure would refuse the policy of an item if it were written."""
+    del properties
+    return draft.refused.get(item.policy_id, "")
+
+
+def _why_hidden(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why nothing is known about the VM of an item."""
+    del properties
+    return HIDDEN if draft.missing.get(item.vm_id) == "hidden" else ""
+
+
+def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why no request for an item can be sent, if Azure would not accept a part of it.
+
+    An estate from ``vms.csv`` has names instead of ids: it can be planned, and ``apply`` refuses the plan as a whole.
+    """
+    if not draft.has_arm_ids:
+        return ""
+    stated = str(properties.get("protectedItemType") or "")
+    if stated and Caseless(stated) not in WRITABLE_TYPES:
+        return f"its protectedItemType is {stated[:60]!r}, which this program does not write"
+    ids = (("id", ItemId.parse, item.id), ("sourceResourceId", VmId.parse, source_vm(properties)))
+    return _first(_why_no_id(name, parse, value) for name, parse, value in ids)
+
+
+def _why_no_id(name: str, parse: Callable[[object], object], value: str) -> str:
+    try:
+        parse(value)
+    except DataError:
+        return f"its {name} is {value[:200]!r}, which is not an id that Azure accepts"
     return ""
 
 
-def _why_gone(vm_id: ArmId, draft: Draft) -> str:
-    """Why a VM counts as gone; empty if it may exist.
+_Why = Callable[[ProtectedItem, Mapping[str, Any], Draft], str]
 
-    A VM that the estate does not list counts as gone only if the estate lists other VMs of its subscription. Otherwise
-    the list may not cover that subscription.
-    """
-    if vm_id in draft.missing:
-        return GONE if draft.missing[vm_id] == "gone" else ""
-    looked_for = vm_id.subscription in draft.listed_subscriptions
-    return GONE if looked_for and vm_id not in draft.listed and vm_id not in draft.present else ""
+_WHY_IDLE: tuple[_Why, ...] = (_why_stopped, _why_without_policy, _why_unplanned, _why_gone)
+"""Reasons for items without scheduled backups; the first that applies is reported."""
+
+_WHY_UNWRITABLE: tuple[_Why, ...] = (_why_pending, _why_refused, _why_hidden, _why_unsendable)
+"""Reasons for items that must not be written, as above."""
 
 
 def _once(items: list[ProtectedItem]) -> list[ProtectedItem]:
@@ -258,7 +321,7 @@ def _once(items: list[ProtectedItem]) -> list[ProtectedItem]:
     running = [item for item in items if item.runs]
     if len(running) < 2:
         return items
-    vaults = [item.vault_id.name for item in running]
-    why = f"VM is protected {len(running)} times, in vault {' and in vault '.join(vaults)}: stop all but one of them"
+    vaults = " and in vault ".join(item.vault_id.name for item in running)
+    reason = f"VM is protected {len(running)} times, in vault {vaults}: stop all but one of them"
     kept = next((item for item in running if not item.unwritable), running[0])
-    return [replace(item, unwritable=why, runs=item is kept) if item.runs else item for item in items]
+    return [replace(item, unwritable=reason, runs=item is kept) if item.runs else item for item in items]

@@ -9,18 +9,18 @@ runs but no longer accepts (:mod:`optimizer.arm.policy_bodies`) are counted but 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
 
-from optimizer.arm.protected_items import REFUSED, Draft, read_items
+from optimizer.arm.protected_items import Draft, read_items
 from optimizer.arm.resources import ArmResources
 from optimizer.arm.services import assign_services
 from optimizer.arm.vm_policy import is_vm_policy, read_schedule, twin_key, why_foreign
 from optimizer.model.arm_id import ArmId
-from optimizer.model.caseless import Caseless
-from optimizer.model.inventory import Inventory, Policy, Vault, Vm
-from optimizer.model.raw import MALFORMED, id_of, mapping, properties_of, text, too_deep
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem, Vault, Vm
+from optimizer.model.raw import MALFORMED, id_of, is_whole_number, mapping, properties_of, text, too_deep
 from optimizer.ports import Resource
 
 
@@ -36,31 +36,15 @@ def build_inventory(resources: ArmResources, service_from: Sequence[str], *, pre
     present
         Ids of VMs that count as existing even if the estate does not list them, so that moved VMs can be moved back.
     """
-    there = frozenset(map(ArmId, present))
-    draft = Draft(
-        resources.as_of,
-        has_arm_ids=resources.source != "import",
-        missing={vm_id: why for vm_id, why in resources.missing_vms.items() if vm_id not in there},
-        present=there,
-    )
-    for resource in _usable(resources.vaults, "vault", draft):
-        vault = _read_vault(resource)
-        draft.vaults[vault.id] = vault
+    draft = _begin(resources, frozenset(map(ArmId, present)))
+    draft.vaults |= _by_id(_read_vault, _usable(resources.vaults, "vault", draft))
     for resource in _usable(resources.policies, "policy", draft):
         _read_policy(resource, draft)
-    for resource in _usable(resources.vms, "VM", draft):
-        vm = _read_vm(resource)
-        draft.vms[vm.id] = vm
-    # A resource with only an id and a name just records the spelling of a VM that the directory did not list.
-    draft.listed = frozenset(id_of(vm) for vm in resources.vms if vm.keys() - {"id", "name"})
-    draft.listed_subscriptions = frozenset(vm_id.subscription for vm_id in draft.listed) - {Caseless()}
+    draft.vms |= _by_id(_read_vm, _usable(resources.vms, "VM", draft))
     items = read_items(_usable(resources.protected_items, "protected item", draft), draft)
-    draft.vms |= {vm_id: _read_vm({"id": vm_id, "name": name}) for vm_id, name in draft.unlisted.values()}
+    draft.vms |= _by_id(_read_vm, draft.stubs())
     _name_vaults(draft)
-    used = {item.policy_id for item in items}
-    for key, why in draft.faults.items():
-        if key not in used:  # otherwise its items state the reason
-            draft.leave_out(f"policy {key}", why)
+    _report_unused_faults(items, draft)
     services = assign_services(draft.vms.values(), service_from, resources.services)
     return Inventory(
         as_of=resources.as_of,
@@ -73,20 +57,54 @@ def build_inventory(resources: ArmResources, service_from: Sequence[str], *, pre
     )
 
 
+def _begin(resources: ArmResources, present: frozenset[ArmId]) -> Draft:
+    # A resource with only an id and a name just records the spelling of a VM that the directory did not list.
+    listed = frozenset(id_of(vm) for vm in resources.vms if vm.keys() - {"id", "name"})
+    return Draft(
+        resources.as_of,
+        has_arm_ids=resources.source != "import",
+        missing={vm_id: absence for vm_id, absence in resources.missing_vms.items() if vm_id not in present},
+        present=present,
+        listed=listed,
+    )
+
+
+_Read = TypeVar("_Read", Vault, Vm)
+
+
+def _by_id(read: Callable[[Resource], _Read], resources: Iterable[Resource]) -> dict[ArmId, _Read]:
+    return {made.id: made for made in map(read, resources)}
+
+
+def _report_unused_faults(items: Iterable[ProtectedItem], draft: Draft) -> None:
+    """List policies that cannot be planned and have no item; otherwise the items state the reason."""
+    used = {item.policy_id for item in items}
+    for policy_id, reason in draft.faults.items():
+        if policy_id not in used:
+            draft.leave_out(f"policy {policy_id}", reason)
+
+
 def _usable(resources: Iterable[Resource], kind: str, draft: Draft) -> list[Resource]:
     """Resources with an id, without duplicates; resources that are left out are recorded."""
-    found: dict[ArmId, Resource] = {}
+    usable: dict[ArmId, Resource] = {}
     for number, resource in enumerate(resources, start=1):
-        arm_id = id_of(resource)
-        name = text(mapping(resource).get("name"))
-        what = f"{kind} {arm_id or name!r}" if arm_id or name else f"{kind} {number} of the estate"
-        if not arm_id:
-            draft.leave_out(what, "it has no id")
-        elif too_deep(resource):
-            draft.leave_out(what, "it is nested too deeply to be a resource of Azure")
+        if fault := _why_unusable(resource):
+            draft.leave_out(_describe(resource, kind, number), fault)
         else:
-            found[arm_id] = resource
-    return list(found.values())
+            usable[id_of(resource)] = resource
+    return list(usable.values())
+
+
+def _why_unusable(resource: Resource) -> str:
+    if not id_of(resource):
+        return "it has no id"
+    return "it is nested too deeply to be a resource of Azure" if too_deep(resource) else ""
+
+
+def _describe(resource: Resource, kind: str, number: int) -> str:
+    """What to call a resource in a message: by its id, or else its name, or else its position."""
+    called = id_of(resource) or text(mapping(resource).get("name"))
+    return f"{kind} {called!r}" if called else f"{kind} {number} of the estate"
 
 
 def _read_vault(resource: Resource) -> Vault:
@@ -101,33 +119,34 @@ def _read_vault(resource: Resource) -> Vault:
 
 
 def _read_policy(resource: Resource, draft: Draft) -> None:
-    policy_id, properties = id_of(resource), properties_of(resource)
+    policy_id = id_of(resource)
     vault_id = draft.vault_of(policy_id, "backupPolicies")
     if not vault_id:
         draft.leave_out(f"policy {policy_id}", "its id is not that of a backup policy of a vault")
         return
-    name = text(resource.get("name")) or policy_id.name
     try:
-        if not is_vm_policy(resource):
+        if is_vm_policy(resource):
+            draft.add_policy(_vm_policy(resource, vault_id, draft.as_of))
+        else:
             draft.foreign[policy_id] = why_foreign(resource)
-            return
-        schedule, twins = read_schedule(properties, draft.as_of), twin_key(properties)
     except MALFORMED as exc:
-        why = str(exc) if isinstance(exc, ValueError) else "a field of its schedule has a value of the wrong type"
-        draft.faults[policy_id] = why
-        return
-    if schedule.refused:
-        draft.refused[policy_id] = f"{REFUSED}: {schedule.refused}"
-        twins = f"{twins} only {policy_id.key}"  # so that no VM may be moved to it
-    draft.policies[policy_id] = Policy(
+        wrong_type = "a field of its schedule has a value of the wrong type"
+        draft.faults[policy_id] = str(exc) if isinstance(exc, ValueError) else wrong_type
+
+
+def _vm_policy(resource: Resource, vault_id: ArmId, as_of: datetime) -> Policy:
+    policy_id, properties = id_of(resource), properties_of(resource)
+    schedule, twins = read_schedule(properties, as_of), twin_key(properties)
+    return Policy(
         id=policy_id,
-        name=name,
+        name=text(resource.get("name")) or policy_id.name,
         vault_id=vault_id,
         sub_type=schedule.sub_type,
         recurrence=schedule.recurrence,
         start=schedule.start,
         timezone=schedule.timezone,
-        twin_key=twins,
+        # No VM may be moved to a policy that Azure refuses, so such a policy is no other's twin.
+        twin_key=f"{twins} only {policy_id.key}" if schedule.refused else twins,
         properties=properties,
         items_reported=_count(properties.get("protectedItemsCount")),
         refused=schedule.refused,
@@ -136,7 +155,7 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if is_whole_number(value) and value >= 0 else None
 
 
 def _read_vm(resource: Resource) -> Vm:

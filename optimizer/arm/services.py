@@ -18,6 +18,10 @@ class _Claim:
     label: str
     qualifier: str
 
+    def text(self, label: str, *, qualified: bool) -> str:
+        """Name of the service, with its qualifier if other services have the same label."""
+        return f"{label} ({self.qualifier})" if qualified and self.qualifier else label
+
 
 def assign_services(
     vms: Iterable[Vm], service_from: Sequence[str], explicit: Mapping[ArmId, str] | None = None
@@ -43,38 +47,60 @@ def assign_services(
         Services by VM id. A VM for which no source yields a service is a service of its own.
     """
     claims = {vm.id: _claim(vm, service_from, explicit or {}) for vm in vms}
-    labels: dict[str, str] = {}
+    labels = _labels(claims.values())
     keys_by_label: dict[Caseless, set[str]] = {}
     for claim in claims.values():
-        label = min(labels.get(claim.key, claim.label), claim.label)  # one spelling for ids that differ only in case
-        labels[claim.key] = label
         keys_by_label.setdefault(Caseless(claim.label), set()).add(claim.key)
+    ambiguous = {label for label, keys in keys_by_label.items() if len(keys) > 1}
     return {
-        vm_id: labels[claim.key]
-        if len(keys_by_label[Caseless(claim.label)]) == 1 or not claim.qualifier
-        else f"{labels[claim.key]} ({claim.qualifier})"
+        vm_id: claim.text(labels[claim.key], qualified=Caseless(claim.label) in ambiguous)
         for vm_id, claim in claims.items()
     }
+
+
+def _labels(claims: Iterable[_Claim]) -> dict[str, str]:
+    """One label for each service, also where its id occurs in several spellings."""
+    labels: dict[str, str] = {}
+    for claim in claims:
+        labels[claim.key] = min(labels.get(claim.key, claim.label), claim.label)
+    return labels
 
 
 def _claim(vm: Vm, service_from: Sequence[str], stated: Mapping[ArmId, str]) -> _Claim:
     if service := stated.get(vm.id):
         return _named(service)
-    tags = {Caseless(key): value.strip() for key, value in vm.tags.items()}
-    for source in service_from:
-        if source.startswith("tag:"):
-            if value := tags.get(Caseless(source.removeprefix("tag:"))):
-                return _named(value)
-        elif source == "resource_group":
-            if vm.resource_group:
-                group = Caseless(f"{vm.subscription}/{vm.resource_group}")
-                return _Claim(f"resource group {group.key}", vm.resource_group, f"resource group, {vm.subscription}")
-        elif set_id := ArmId(getattr(vm, source)):
-            label = ArmId(set_id.rstrip("/")).name
-            place = set_id.key.partition("/subscriptions/")[2].partition("/providers/")[0]
-            kind = source.replace("_", " ")
-            return _Claim(f"{kind} {set_id.key}", label, f"{kind}, {place.replace('/resourcegroups/', '/')}")
-    return _Claim(f"vm {vm.id.key}", vm.name, f"VM {vm.id}")
+    claims = (_from_source(vm, source) for source in service_from)
+    return next(filter(None, claims), _Claim(f"vm {vm.id.key}", vm.name, f"VM {vm.id}"))
+
+
+def _from_source(vm: Vm, source: str) -> _Claim | None:
+    if source.startswith("tag:"):
+        return _from_tag(vm, Caseless(source.removeprefix("tag:")))
+    return _from_group(vm) if source == "resource_group" else _from_set(vm, source)
+
+
+def _from_tag(vm: Vm, wanted: Caseless) -> _Claim | None:
+    values = (value.strip() for key, value in vm.tags.items() if wanted == key)
+    value = next(filter(None, values), "")
+    return _named(value) if value else None
+
+
+def _from_group(vm: Vm) -> _Claim | None:
+    if not vm.resource_group:
+        return None
+    group = Caseless(f"{vm.subscription}/{vm.resource_group}")
+    return _Claim(f"resource group {group.key}", vm.resource_group, f"resource group, {vm.subscription}")
+
+
+def _from_set(vm: Vm, source: str) -> _Claim | None:
+    """Claim of an availability set or a scale set."""
+    set_id = ArmId(getattr(vm, source))
+    if not set_id:
+        return None
+    kind = source.replace("_", " ")
+    group = set_id.key.partition("/subscriptions/")[2].partition("/providers/")[0]
+    place = group.replace("/resourcegroups/", "/")
+    return _Claim(f"{kind} {set_id.key}", ArmId(set_id.rstrip("/")).name, f"{kind}, {place}")
 
 
 def _named(service: str) -> _Claim:

@@ -12,7 +12,7 @@ from typing import Any
 from optimizer.arm.policy_bodies import NOMINAL_TIME, SUB_TYPES, violations
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import SubType
-from optimizer.model.raw import canonical_json, mapping, properties_of, word
+from optimizer.model.raw import canonical_json, is_whole_number, mapping, properties_of, word
 from optimizer.model.timegrid import (
     NOMINAL_MARGIN,
     Frequency,
@@ -119,22 +119,32 @@ def read_schedule(properties: Mapping[str, Any], as_of: datetime | None = None) 
     part = policy if sub_type is SubType.STANDARD else policy.get(f"{frequency.lower()}Schedule") or {}
     timezone = properties.get("timeZone") or "UTC"
     resolve_zone(timezone)
-    if frequency is Frequency.HOURLY:
-        field, times = "scheduleWindowStartTime", [part.get("scheduleWindowStartTime")]
-        recurrence = Recurrence(
-            frequency,
-            interval_hours=_hours(part, "interval", 24),
-            duration_hours=_hours(part, "scheduleWindowDuration", 24),
-        )
-    else:
-        field, times = "scheduleRunTimes", part.get("scheduleRunTimes") or []
-        recurrence = Recurrence(frequency, days=_days(part) if frequency is Frequency.WEEKLY else ())
-    if len(times) != 1:
-        raise ValueError(f"{field} holds {len(times)} times ({', '.join(map(str, times))}); allowed: exactly one")
-    start = _option(field, times[0])
+    recurrence = _recurrence(frequency, part)
+    start = _start(frequency, part)
     refused = "; ".join(map(str, violations(properties)))
     one_way = as_of is not None and bool(violations(properties, as_of - NOMINAL_MARGIN))
     return Schedule(sub_type, recurrence, start, timezone, refused, one_way)
+
+
+def _recurrence(frequency: Frequency, part: Mapping[str, Any]) -> Recurrence:
+    match frequency:
+        case Frequency.HOURLY:
+            interval, duration = _hours(part, "interval", 24), _hours(part, "scheduleWindowDuration", 24)
+            return Recurrence(frequency, interval_hours=interval, duration_hours=duration)
+        case Frequency.WEEKLY:
+            return Recurrence(frequency, days=_days(part))
+        case Frequency.DAILY:
+            return Recurrence(frequency)
+
+
+def _start(frequency: Frequency, part: Mapping[str, Any]) -> int:
+    if frequency is Frequency.HOURLY:
+        return _option("scheduleWindowStartTime", part.get("scheduleWindowStartTime"))
+    times = part.get("scheduleRunTimes") or []
+    if len(times) != 1:
+        listed = ", ".join(map(str, times))
+        raise ValueError(f"scheduleRunTimes holds {len(times)} times ({listed}); allowed: exactly one")
+    return _option("scheduleRunTimes", times[0])
 
 
 def _frequency(policy: Mapping[str, Any], sub_type: SubType) -> Frequency:
@@ -148,7 +158,7 @@ def _frequency(policy: Mapping[str, Any], sub_type: SubType) -> Frequency:
 
 def _hours(part: Mapping[str, Any], field: str, most: int) -> int:
     value = part.get(field)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+    if not is_whole_number(value) or not 1 <= value <= most:
         raise ValueError(f"{field} is {value!r}; allowed: a whole number of hours from 1 to {most}")
     return value
 
@@ -200,14 +210,22 @@ def essence(properties: Mapping[str, Any], left_out: Collection[str]) -> dict[st
 
 def _said(value: object, left_out: Collection[str], key: str = "") -> object:
     if isinstance(value, Mapping):
-        inner = {name: _said(item, left_out, name) for name, item in value.items() if name not in left_out}
-        return {name: item for name, item in inner.items() if not _says_nothing(name, item)}
+        return _said_in_object(value, left_out)
     if isinstance(value, list):
         items = [_said(item, left_out, key) for item in value]
         return sorted(items, key=canonical_json) if key in _SETS else items
-    if key in _TIME_KEYS and (match := NOMINAL_TIME.fullmatch(str(value))):
-        return match["date"] + match["time"]
-    return value
+    return _nominal(value) if key in _TIME_KEYS else value
+
+
+def _said_in_object(value: Mapping[str, object], left_out: Collection[str]) -> dict[str, object]:
+    inner = {name: _said(item, left_out, name) for name, item in value.items() if name not in left_out}
+    return {name: item for name, item in inner.items() if not _says_nothing(name, item)}
+
+
+def _nominal(value: object) -> object:
+    """Date and time of a nominal time, however its offset is written; other values as they are."""
+    match = NOMINAL_TIME.fullmatch(str(value))
+    return match["date"] + match["time"] if match else value
 
 
 def _says_nothing(name: str, value: object) -> bool:
@@ -251,12 +269,15 @@ def _set_times(value: object, time: str, latest: str) -> None:
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
-        if key not in _TIME_KEYS:
+        if key in _TIME_KEYS:
+            value[key] = _moved(inner, time, latest)
+        else:
             _set_times(inner, time, latest)
-        elif isinstance(inner, list):
-            value[key] = [_at(text, time, latest) for text in inner]
-        elif inner is not None:
-            value[key] = _at(inner, time, latest)
+
+
+def _moved(value: object, time: str, latest: str) -> object:
+    """A nominal time, or a list of them, at another time of day."""
+    return [_at(text, time, latest) for text in value] if isinstance(value, list) else _at(value, time, latest)
 
 
 def _at(text: object, time: str, latest: str) -> object:

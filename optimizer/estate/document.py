@@ -19,7 +19,7 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
 from optimizer.model.inventory import Inventory
 from optimizer.model.load import Metric
-from optimizer.model.raw import canonical_json, parse_json
+from optimizer.model.raw import canonical_json, is_whole_number, parse_json
 from optimizer.model.strict import StrictModel, UtcDatetime
 from optimizer.model.timegrid import in_calendar
 from optimizer.ports import Resource
@@ -199,7 +199,7 @@ def _advice_on(folder: Location, exc: OSError) -> str:
 
 def _check_version(file: Location, content: object) -> None:
     version = content.get("schema_version") if isinstance(content, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+    if not is_whole_number(version) or version < 1:
         raise EstateError(f"{file} is not an estate document: 'schema_version' is {version!r}; allowed: a number >= 1")
     if version > ESTATE_SCHEMA_VERSION:
         raise EstateError(

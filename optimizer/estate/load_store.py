@@ -15,7 +15,7 @@ from optimizer.estate.document import LoadPart
 from optimizer.estate.parts import find_rows, names_in_parts, read_part, to_arrays
 from optimizer.estate.vm_names import find_vm, no_such_vm
 from optimizer.files import Location
-from optimizer.model.load import METRICS, DayLoad, FloatArray, blank, merge_days, to_day
+from optimizer.model.load import METRICS, DayLoad, FloatArray, Metric, blank, merge_days, to_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +129,21 @@ class LoadStore:
         EstateError
             A file is missing or damaged.
         """
-        parts, vm_id = self._all_parts(), self._find(vm)
+        vm_id = self._find(vm)
+        days = self._days_of(vm_id)
+        arrays = {metric: rows for metric in METRICS if (rows := _stacked(days, metric)) is not None}
+        missing = {metric: blank(metric, 0) for metric in ("cpu_percent", "mem_percent") if metric not in arrays}
+        dates = tuple(day.date for day in days)
+        return VmLoad(vm_id, dates, **arrays, **missing)  # type: ignore[arg-type]  # as in to_day
+
+    def _days_of(self, vm_id: str) -> list[DayLoad]:
+        """Days with load of one VM, ascending."""
+        parts = self._all_parts()
         by_date: dict[date, list[DayLoad]] = {}
         for part, frame in zip(parts, find_rows(self._folder, parts, vm_id), strict=True):
             if frame.height:
                 by_date.setdefault(part.date, []).append(to_day(part.date, (vm_id,), to_arrays(frame)))
-        days = [merge_days(same_day) for same_day in by_date.values()]
-        arrays = {}
-        for metric in METRICS:
-            rows = [getattr(day, metric) for day in days]
-            if any(row is not None for row in rows):
-                arrays[metric] = np.concatenate([blank(metric, 1) if row is None else row for row in rows])
-        missing = {metric: blank(metric, 0) for metric in ("cpu_percent", "mem_percent") if metric not in arrays}
-        return VmLoad(vm_id, tuple(by_date), **arrays, **missing)  # type: ignore[arg-type]  # as in to_day
+        return [merge_days(same_day) for same_day in by_date.values()]
 
     @cached_property
     def _vm_ids(self) -> tuple[str, ...]:
@@ -161,3 +163,11 @@ class LoadStore:
         if (kept := find_vm(vm, with_load)) is not None:
             return kept
         raise no_such_vm(vm, (*self._vm_ids, *with_load))
+
+
+def _stacked(days: Sequence[DayLoad], metric: Metric) -> npt.NDArray[np.float32] | npt.NDArray[np.int8] | None:
+    """A metric of one VM on some days, shape (D, 288); None if no day has it."""
+    rows = [getattr(day, metric) for day in days]
+    if all(row is None for row in rows):
+        return None
+    return np.concatenate([blank(metric, 1) if row is None else row for row in rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -92,8 +93,7 @@ def _read_bytes(folder: Location, part: Part) -> bytes:
         content = file.read_bytes()
     except OSError as exc:
         raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
-    if len(content) != part.bytes:
-        raise EstateError(f"{file} is damaged: it has {len(content)} bytes instead of {part.bytes}; {_again(folder)}")
+    _require_size(folder, part, len(content))
     return content
 
 
@@ -138,17 +138,27 @@ def find_rows(folder: Location, parts: Sequence[Part], vm_id: str) -> list[pl.Da
     EstateError
         A file is missing, incomplete or unreadable.
     """
-    key = ArmId(vm_id).key
+    find = _find_remote_rows if isinstance(folder, RemotePath) else _find_local_rows
     try:
-        if isinstance(folder, RemotePath):
-            return [_find_row(folder, part, key) for part in parts]
-        _require_whole(folder, parts)
-        places = [_place(names, key) for names in _names(folder, parts)]
-        slices = [(0, 0) if place is None else (place, 1) for place in places]
-        files = [pl.scan_parquet(folder / part.path) for part in parts]
-        return pl.collect_all([file.slice(*piece) for file, piece in zip(files, slices, strict=True)])
+        return find(folder, parts, ArmId(vm_id).key)  # type: ignore[arg-type]  # each gets its kind of folder
     except _BROKEN as exc:
         raise _unreadable(folder, exc) from exc
+
+
+def _find_remote_rows(folder: RemotePath, parts: Sequence[Part], key: str) -> list[pl.DataFrame]:
+    return [_find_row(folder, part, key) for part in parts]
+
+
+def _find_local_rows(folder: Path, parts: Sequence[Part], key: str) -> list[pl.DataFrame]:
+    _require_whole(folder, parts)
+    files = [pl.scan_parquet(folder / part.path) for part in parts]
+    places = (_place(names, key) for names in _names(folder, parts))
+    return pl.collect_all([_one_row(file, place) for file, place in zip(files, places, strict=True)])
+
+
+def _one_row(frame: pl.LazyFrame, place: int | None) -> pl.LazyFrame:
+    """The row at a place; no row if the place is None."""
+    return frame.head(0) if place is None else frame.slice(place, 1)
 
 
 def _require_whole(folder: Location, parts: Sequence[Part]) -> None:
@@ -163,12 +173,20 @@ def _require_whole(folder: Location, parts: Sequence[Part]) -> None:
         return
     for part in parts:
         file = folder / part.path
-        try:
-            size = file.stat().st_size
-        except OSError as exc:
-            raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
-        if size != part.bytes:
-            raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
+        _require_size(folder, part, _size_of(file, folder))
+
+
+def _size_of(file: Path, folder: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as exc:
+        raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
+
+
+def _require_size(folder: Location, part: Part, size: int) -> None:
+    if size != part.bytes:
+        file = folder / part.path
+        raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
 
 
 def _names(folder: Location, parts: Sequence[Part]) -> list[pl.Series]:
@@ -187,7 +205,7 @@ def _find_row(folder: RemotePath, part: Part, key: str) -> pl.DataFrame:
     """Row of one VM in a part that is read by URL."""
     content = _read_bytes(folder, part)
     place = _place(pl.read_parquet(content, columns=["vm"])["vm"], key)
-    return pl.scan_parquet(content).slice(place or 0, 0 if place is None else 1).collect()
+    return _one_row(pl.scan_parquet(content), place).collect()
 
 
 def _unreadable(folder: Location, exc: BaseException) -> EstateError:

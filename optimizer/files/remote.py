@@ -112,11 +112,15 @@ class RemotePath:
         """Short text of a driver's error, without credentials."""
         if isinstance(error, OSError) and error.errno and error.strerror == os.strerror(error.errno):
             return error.strerror
-        text = (str(error).splitlines() or [""])[0]
-        for secret in (*_PASSWORD_IN_URL.findall(self.url), *_texts(self.options)):
-            text = text.replace(secret, "***") if len(secret) > 3 else text
-        text = _BEARER.sub(r"\1 ***", _SECRET.sub(r"\1\2***", hide_password(text)))
-        return f"{type(error).__name__}: {text}"[:_SHOWN]
+        text = next(iter(str(error).splitlines()), "")
+        return f"{type(error).__name__}: {self._without_secrets(text)}"[:_SHOWN]
+
+    def _without_secrets(self, text: str) -> str:
+        secrets = (*_PASSWORD_IN_URL.findall(self.url), *_texts(self.options))
+        for secret in secrets:
+            if len(secret) > 3:  # a shorter text is no secret, and would also be part of other words
+                text = text.replace(secret, "***")
+        return _BEARER.sub(r"\1 ***", _SECRET.sub(r"\1\2***", hide_password(text)))
 
 
 Location: TypeAlias = Path | RemotePath

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
@@ -95,6 +95,11 @@ def objects(value: object) -> list[Mapping[str, Any]]:
 def text(value: object) -> str:
     """The value if it is a string, otherwise an empty string."""
     return value if isinstance(value, str) else ""
+
+
+def is_whole_number(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number; in Python, True and False are also of type int."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def properties_of(resource: object) -> Mapping[str, Any]:
