@@ -12,7 +12,7 @@ from optimizer.documents import MovesCurve
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import MINUTES_PER_DAY, SLOTS_PER_DAY, format_minute
 from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
-from optimizer.report.terminal.sheet import UNICODE, short_id
+from optimizer.report.formats import short_id, shorten
 
 if TYPE_CHECKING:
     from bokeh.models.renderers import DataRenderer
@@ -68,9 +68,7 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
     plot = _day_figure(height=74 + 15 * max(len(hours.names), 4))
     plot.y_range = Range1d(start=len(hours.names) - 0.4, end=-0.6)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(hours.names))))
-    plot.yaxis.major_label_overrides = {
-        index: UNICODE.shorten(short_id(name), 18) for index, name in enumerate(hours.names)
-    }
+    plot.yaxis.major_label_overrides = {index: shorten(short_id(name), 18) for index, name in enumerate(hours.names)}
     plot.ygrid.grid_line_color = None
     colors = LogColorMapper(
         palette=heat_palette(), low=2, high=heat_top(hours), low_color=SINGLE_LIGHT, name="heat-colors"

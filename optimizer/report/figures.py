@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.documents import PlanDocument, ScheduleEntry
+from optimizer.documents import PlanDocument, ScheduleEntry, TodayAndPlan, TodayAndPlanCount
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.occupancy import (
@@ -68,18 +68,42 @@ class VmHistory(Protocol):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A service or a vault before and after, with at-risk backups and expected overlapping snapshots per 30 days."""
+class ServiceComparison:
+    """A service before and after a plan.
+
+    Parameters
+    ----------
+    risk, overlaps
+        At-risk backups and expected overlapping snapshots per 30 days.
+    peak_windows
+        Largest number of start windows that overlap in a half hour.
+    """
 
     name: str
     vms: int
     moved: int
-    risk_today: float
-    risk_plan: float
-    overlaps_today: float
-    overlaps_plan: float
-    peak_today: int
-    peak_plan: int
+    risk: TodayAndPlan
+    overlaps: TodayAndPlan
+    peak_windows: TodayAndPlanCount
+
+
+@dataclass(frozen=True)
+class VaultComparison:
+    """A vault before and after a plan.
+
+    Parameters
+    ----------
+    risk
+        At-risk backups per 30 days.
+    peak_starts
+        Largest number of starts in a half hour of the week.
+    """
+
+    name: str
+    vms: int
+    moved: int
+    risk: TodayAndPlan
+    peak_starts: TodayAndPlanCount
 
 
 @dataclass(frozen=True)
@@ -97,7 +121,7 @@ class ServiceHours:
         all weekdays.  For the other services, this is the largest number of any one of them.
     """
 
-    services: tuple[Comparison, ...]
+    services: tuple[ServiceComparison, ...]
     names: tuple[str, ...]
     today: IntArray
     plan: IntArray
@@ -109,9 +133,18 @@ def compare_services(
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     max_rows: int = 40,
 ) -> ServiceHours:
-    """Compare the services before and after a plan, and the times at which their windows overlap."""
+    """Compare the services before and after a plan, and the times at which their windows overlap.
+
+    Parameters
+    ----------
+    inventory, plan
+        The plan, and the inventory that it was made for.
+    snapshot_minutes
+        Length in minutes of the snapshot that the plan was made with.
+    max_rows
+        Maximum number of services with a row of their own in the chart.
+    """
     now, then = starts_today(inventory), plan.starts_in(inventory)
-    risk_now, risk_then = _risks(inventory, plan)
     names, service = item_services(inventory)
     _, before = service_occupancy(inventory, now, snapshot_minutes)
     _, after = service_occupancy(inventory, then, snapshot_minutes)
@@ -123,53 +156,49 @@ def compare_services(
         return total
 
     sizes, moved = np.bincount(service, minlength=len(names)), sum_up((now != then).astype(np.float64))
-    risk, risk_after = sum_up(risk_now), sum_up(risk_then)
+    risk, risk_after = map(sum_up, _risks(inventory, plan))
     services = tuple(
-        Comparison(
+        ServiceComparison(
             name=names[g],
             vms=int(sizes[g]),
             moved=int(moved[g]),
-            risk_today=float(risk[g]),
-            risk_plan=float(risk_after[g]),
-            overlaps_today=float(overlaps[g]),
-            overlaps_plan=float(overlaps_after[g]),
-            peak_today=int(before[g].max()),
-            peak_plan=int(after[g].max()),
+            risk=TodayAndPlan(today=risk[g], plan=risk_after[g]),
+            overlaps=TodayAndPlan(today=overlaps[g], plan=overlaps_after[g]),
+            peak_windows=TodayAndPlanCount(today=int(before[g].max()), plan=int(after[g].max())),
         )
         for g in order.tolist()
     )
-    shown = order[:max_rows]
-    rest = order[max_rows:]
-    labels = [names[g] for g in shown.tolist()] + ([OTHERS] if len(rest) else [])
-    pictures = []
-    for occupancy in (typical_day(before), typical_day(after)):
-        rows = occupancy[shown]
-        pictures.append(np.vstack([rows, occupancy[rest].max(axis=0)]) if len(rest) else rows)
-    return ServiceHours(services, tuple(labels), pictures[0], pictures[1])
+    labels = [names[g] for g in order[:max_rows].tolist()] + ([OTHERS] if len(names) > max_rows else [])
+    today, planned = (_chart_rows(typical_day(occupancy)[order], max_rows) for occupancy in (before, after))
+    return ServiceHours(services, tuple(labels), today, planned)
 
 
-def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison, ...]:
-    """Compare the vaults before and after a plan; peaks are starts in one half hour, and overlaps are not counted."""
+def _chart_rows(windows: IntArray, max_rows: int) -> IntArray:
+    """Rows of the first services; if there are more, one more row with the largest number of any other service."""
+    if len(windows) <= max_rows:
+        return windows
+    return np.vstack([windows[:max_rows], windows[max_rows:].max(axis=0)])
+
+
+def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[VaultComparison, ...]:
+    """Compare the vaults before and after a plan, those with the most VMs first; vaults without VMs are left out."""
     now, then = starts_today(inventory), plan.starts_in(inventory)
     risk_now, risk_then = _risks(inventory, plan)
-    found = []
+    compared = []
     for key, vault in inventory.vaults.items():
         rows = np.array([item.vault_id == key for item in inventory.items], dtype=np.bool_)
         if rows.any():
-            found.append(
-                Comparison(
+            today, planned = (_peak_starts(inventory, starts, rows) for starts in (now, then))
+            compared.append(
+                VaultComparison(
                     name=vault.name,
                     vms=int(rows.sum()),
                     moved=int((now != then)[rows].sum()),
-                    risk_today=float(risk_now[rows].sum()),
-                    risk_plan=float(risk_then[rows].sum()),
-                    overlaps_today=0.0,
-                    overlaps_plan=0.0,
-                    peak_today=_peak_starts(inventory, now, rows),
-                    peak_plan=_peak_starts(inventory, then, rows),
+                    risk=TodayAndPlan(today=risk_now[rows].sum(), plan=risk_then[rows].sum()),
+                    peak_starts=TodayAndPlanCount(today=today, plan=planned),
                 )
             )
-    return tuple(sorted(found, key=lambda one: (-one.vms, one.name)))
+    return tuple(sorted(compared, key=lambda vault: (-vault.vms, vault.name)))
 
 
 def _peak_starts(inventory: Inventory, starts: IntArray, rows: npt.NDArray[np.bool_]) -> int:
@@ -178,11 +207,12 @@ def _peak_starts(inventory: Inventory, starts: IntArray, rows: npt.NDArray[np.bo
 
 
 def _risks(inventory: Inventory, plan: PlanDocument) -> tuple[FloatArray, FloatArray]:
-    entry = {one.vm: one for one in plan.schedule}
-    of_item = [entry[item.vm_id] for item in inventory.items]
+    """At-risk backups of every item per 30 days, today and in the plan; shape (num_items,)."""
+    entry_of = {entry.vm: entry for entry in plan.schedule}
+    entries = [entry_of[item.vm_id] for item in inventory.items]
     return (
-        np.array([one.risk_today for one in of_item], dtype=np.float64),
-        np.array([one.risk for one in of_item], dtype=np.float64),
+        np.array([entry.risk_today for entry in entries], dtype=np.float64),
+        np.array([entry.risk for entry in entries], dtype=np.float64),
     )
 
 

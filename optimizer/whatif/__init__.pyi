@@ -1,10 +1,12 @@
 from .answer import what_if as what_if
 from .document import Figures as Figures
+from .document import NewVm as NewVm
 from .document import Noticed as Noticed
 from .document import PlanFigures as PlanFigures
 from .document import ScenarioAnswer as ScenarioAnswer
 from .document import Sensitivity as Sensitivity
 from .document import StartChange as StartChange
+from .document import VmStability as VmStability
 from .document import WhatIf as WhatIf
 from .price_changes import sensitivity as sensitivity
 from .scenario import Scenario as Scenario

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from optimizer.report.terminal.sensitivity import render_sensitivity
 from optimizer.report.terminal.sheet import to_text
-from optimizer.report.terminal.what_if import render_sensitivity, render_what_if
+from optimizer.report.terminal.what_if import render_what_if
 from optimizer.whatif.document import Sensitivity, WhatIf
 from tests.cli.command_line import run
 from tests.plan.estates import write_inputs

@@ -12,7 +12,8 @@ from optimizer.model.selectors import Selector
 from optimizer.plan import make_plan_of, prepare
 from optimizer.plan.notes.weight_notes import notes_on_weights
 from optimizer.report.page.html import render_html
-from optimizer.report.terminal.plan import render_audit, render_plan
+from optimizer.report.terminal.audit import render_audit
+from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate

@@ -31,12 +31,12 @@ def entry_of(policy: str) -> int:
 
 def test_services_sum_to_the_summary() -> None:
     """Risk, overlaps, moves and peaks of the services are those of the plan."""
-    found, summary = compare_services(INVENTORY, PLAN).services, PLAN.summary
-    assert sum(one.risk_plan for one in found) == pytest.approx(summary.at_risk_per_month.plan)
-    assert sum(one.overlaps_today for one in found) == pytest.approx(summary.overlaps_per_month.today)
-    assert sum(one.overlaps_plan for one in found) == pytest.approx(summary.overlaps_per_month.plan)
-    assert max(one.peak_plan for one in found) == summary.peak_concurrency.plan
-    assert sum(one.moved for one in found) == summary.moved
+    services, summary = compare_services(INVENTORY, PLAN).services, PLAN.summary
+    assert sum(service.risk.plan for service in services) == pytest.approx(summary.at_risk_per_month.plan)
+    assert sum(service.overlaps.today for service in services) == pytest.approx(summary.overlaps_per_month.today)
+    assert sum(service.overlaps.plan for service in services) == pytest.approx(summary.overlaps_per_month.plan)
+    assert max(service.peak_windows.plan for service in services) == summary.peak_concurrency.plan
+    assert sum(service.moved for service in services) == summary.moved
 
 
 def test_pictures_have_the_most_crowded_services_and_the_rest_as_one_row() -> None:
@@ -53,14 +53,14 @@ def test_pictures_have_the_most_crowded_services_and_the_rest_as_one_row() -> No
 
 def test_vaults_sum_to_the_summary() -> None:
     """Every VM is in one vault; the peak is the most starts in one half hour of the week."""
-    found = compare_vaults(INVENTORY, PLAN)
-    assert sum(one.vms for one in found) == PLAN.summary.vms
-    assert sum(one.risk_today for one in found) == pytest.approx(PLAN.summary.at_risk_per_month.today)
+    vaults = compare_vaults(INVENTORY, PLAN)
+    assert sum(vault.vms for vault in vaults) == PLAN.summary.vms
+    assert sum(vault.risk.today for vault in vaults) == pytest.approx(PLAN.summary.at_risk_per_month.today)
     starts = np.zeros(336)
     for item, start in zip(INVENTORY.items, starts_today(INVENTORY).tolist(), strict=True):
         if INVENTORY.vault(item).name == "vault-1":
             starts[INVENTORY.policy(item).pattern(INVENTORY.horizon).start_slots(start)] += 1
-    assert {one.name: one.peak_today for one in found}["vault-1"] == starts.max()
+    assert {vault.name: vault.peak_starts.today for vault in vaults}["vault-1"] == starts.max()
 
 
 def test_half_hours_hold_all_risk_and_all_starts() -> None:

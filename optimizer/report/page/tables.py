@@ -9,8 +9,8 @@ from typing import Literal
 
 from optimizer.documents import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.model.timegrid import parse_minute
-from optimizer.report.figures import Comparison, HalfHours
-from optimizer.report.terminal.sheet import short_id
+from optimizer.report.figures import HalfHours, ServiceComparison
+from optimizer.report.formats import short_id
 from optimizer.report.wording.rule_words import applies_to, demands
 from optimizer.verifier import RuleEffect
 
@@ -155,7 +155,7 @@ def _before(change: CreatePolicy | EditPolicy) -> str:
     return f"{change.start_today}, still in its name" if change.is_misnamed else change.start_today
 
 
-def services_table(services: Sequence[Comparison]) -> PageTable:
+def services_table(services: Sequence[ServiceComparison]) -> PageTable:
     """All services before and after, in the order of the chart."""
     return PageTable(
         name="services",
@@ -173,10 +173,10 @@ def services_table(services: Sequence[Comparison]) -> PageTable:
         ),
         rows=[
             (
-                short_id(one.name), one.vms, one.moved, one.overlaps_today, one.overlaps_plan, one.peak_today,
-                one.peak_plan, one.risk_today, one.risk_plan,
+                short_id(service.name), service.vms, service.moved, service.overlaps.today, service.overlaps.plan,
+                service.peak_windows.today, service.peak_windows.plan, service.risk.today, service.risk.plan,
             )
-            for one in services
+            for service in services
         ],
     )  # fmt: skip
 

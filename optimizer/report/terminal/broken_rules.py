@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizer.documents import BrokenRule, IdleRule
-from optimizer.report.terminal.sheet import Column, Rows, number, plural, short_id
+from optimizer.report.formats import plural, short_id
+from optimizer.report.table import Column, Table, count, prose, text
 
 MOST_NAMES = 3
 """Maximum number of VMs that are named for each rule; JSON contains all of them."""
 
 
-def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
+def broken_rules_table(broken: Sequence[BrokenRule], most: int) -> Table:
     """Table of broken rules.
 
     Parameters
@@ -21,33 +22,34 @@ def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
     most
         Maximum number of rules to show.
     """
-    return Rows(
-        title="Rules that today's schedule breaks",
-        columns=(
-            Column("rule", share=2, prose=True),
-            Column("key"),
-            number("VMs"),
-            number("fixed"),
-            Column("which", share=3, prose=True),
-        ),
-        cells=[
-            (one.rule, ", ".join(one.demands), f"{len(one.vms):,}", f"{one.never_written:,}", _names(one.vms))
-            for one in broken[:most]
-        ],
-        total=len(broken),
-        note="fixed: VMs that no plan may move",
+    columns: tuple[Column[BrokenRule], ...] = (
+        prose("rule", lambda rule: rule.rule, share=2),
+        text("key", lambda rule: ", ".join(rule.demands)),
+        count("VMs", lambda rule: len(rule.vms)),
+        count("fixed", lambda rule: rule.never_written),
+        prose("which", lambda rule: _names(rule.vms), share=3),
     )
+    title, note = "Rules that today's schedule breaks", "fixed: VMs that no plan may move"
+    return Table.of(title, columns, broken, most=most, note=note)
 
 
-def idle_rules_rows(idle: Sequence[IdleRule], most: int) -> Rows:
-    """Table of rules that have no effect on this estate, in the order of the file."""
-    return Rows(
-        title="Rules that have no effect on this estate",
-        columns=(Column("rule", share=2, prose=True), Column("why", share=3, prose=True)),
-        cells=[(one.rule, one.why) for one in idle[:most]],
-        total=len(idle),
-        note="these rules protect no VM: correct the name or the date, or remove the rule",
-        styles=["red"] * len(idle[:most]),
+def idle_rules_table(idle: Sequence[IdleRule], most: int) -> Table:
+    """Table of rules that have no effect on this estate, in the order of the file.
+
+    Parameters
+    ----------
+    idle
+        Rules without effect.
+    most
+        Maximum number of rules to show.
+    """
+    columns: tuple[Column[IdleRule], ...] = (
+        prose("rule", lambda rule: rule.rule, share=2),
+        prose("why", lambda rule: rule.why, share=3),
+    )
+    note = "these rules protect no VM: correct the name or the date, or remove the rule"
+    return Table.of(
+        "Rules that have no effect on this estate", columns, idle, most=most, note=note, style=lambda _: "red"
     )
 
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.documents import ExplainedOption, Explanation
+from optimizer.documents import ExplainedOption, Explanation, ForbiddenOption, LimitCost
 from optimizer.model.timegrid import parse_start
-from optimizer.report.terminal.plan import expected_sentence, hour_ruler
-from optimizer.report.terminal.sheet import (
-    Column,
-    Glyphs,
-    Page,
-    Rows,
-    bullets,
-    decimal,
-    decimals,
-    number,
-    plural,
-    profile_bars,
-    short_id,
-    signed,
-    table,
-)
+from optimizer.report.formats import decimal, plural, short_id, signed
+from optimizer.report.table import Column, Table, figure, number, prose, text
+from optimizer.report.terminal.sheet import HOURS, Page, Sheet
+from optimizer.report.wording.expected import expected_sentence
 
 FORBIDDEN_SHOWN = 5
 """Maximum number of better starts shown that are not allowed; JSON contains all of them."""
@@ -33,103 +21,102 @@ FORBIDDEN_SHOWN = 5
 def render_explanation(explanation: Explanation) -> Page:
     """Render the explanation of one VM: risk over the day, today compared with the plan, and the next best starts."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        yield from _heading(explanation, glyphs, width)
-        yield from _profile(explanation, glyphs)
-        yield table(_options(explanation), glyphs, width)
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
+        yield from _heading(explanation, sheet)
+        yield from _profile(explanation, sheet)
+        yield sheet.table(_options(explanation))
         if explanation.alternatives:
             yield Text()
             yield Text(_advice(explanation), style="dim")
-        yield from _forbidden(explanation, glyphs, width)
+        yield from (sheet.table(table) for table in (_forbidden(explanation), _limits(explanation)) if table.cells)
         if expected := expected_sentence(explanation.expected_change, explanation.model):
             yield Text()
             yield Text(f"The whole plan: {expected[0].lower()}{expected[1:]}", style="dim")
         if explanation.notes:
             yield Text()
-            yield bullets(explanation.notes, glyphs)
+            yield sheet.bullets(explanation.notes)
 
     return Page(build)
 
 
-def _heading(explanation: Explanation, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _heading(explanation: Explanation, sheet: Sheet) -> Iterator[RenderableType]:
     today, proposed = explanation.today, explanation.proposed
     what = f"moves from {today.start} to {proposed.start}" if explanation.moves else f"stays at {today.start}"
-    yield Text(f"{glyphs.shorten(short_id(explanation.vm), width - 30)} {what}", style="bold")
-    yield Text(glyphs.clean(explanation.reason))
+    yield Text(f"{sheet.shorten(short_id(explanation.vm), sheet.width - 30)} {what}", style="bold")
+    yield sheet.line(explanation.reason)
     yield Text()
-    facts = (
-        ("service", short_id(explanation.service)),
-        ("vault", short_id(explanation.vault)),
-        ("schedule", f"{explanation.recurrence}, in {explanation.timezone}"),
-        ("policy", _policy_line(explanation, glyphs)),
-    )
-    for name, value in facts:
-        yield Text(f"  {name:<10}{glyphs.shorten(value, width - 12)}")
+    facts = {
+        "service": short_id(explanation.service),
+        "vault": short_id(explanation.vault),
+        "schedule": f"{explanation.recurrence}, in {explanation.timezone}",
+        "policy": _policy_line(explanation, sheet),
+    }
     if explanation.history_days is not None:
-        yield Text(f"  {'history':<10}{plural(round(explanation.history_days), 'usable day')}")
+        facts["history"] = plural(round(explanation.history_days), "usable day")
+    yield from (Text(f"  {name:<10}{sheet.shorten(value, sheet.width - 12)}") for name, value in facts.items())
 
 
-def _policy_line(explanation: Explanation, glyphs: Glyphs) -> str:
+def _policy_line(explanation: Explanation, sheet: Sheet) -> str:
     today, proposed = explanation.today.policy, explanation.proposed.policy or "a new policy"
-    return today if today == proposed else f"{today} {glyphs.arrow} {proposed}"
+    return today if today == proposed else f"{today} {sheet.arrow} {proposed}"
 
 
-def _profile(explanation: Explanation, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _profile(explanation: Explanation, sheet: Sheet) -> Iterator[RenderableType]:
     """Risk of each start; below it, the starts that are not allowed, and the VM's own starts."""
     known = [value for value in explanation.profile if value is not None]
     if not known:
         return
-    yield Text()
-    yield Text("At-risk backups per 30 days by start", style="bold").append(
-        f" ({explanation.timezone}; lowest {decimal(min(known))}, highest {decimal(max(known))})", style="dim"
-    )
-    yield Text(f"  {profile_bars(explanation.profile, glyphs)}", style="yellow")
+    extent = f"{explanation.timezone}; lowest {decimal(min(known))}, highest {decimal(max(known))}"
+    yield from sheet.heading("At-risk backups per 30 days by start", extent)
+    yield Text(f"  {sheet.profile(explanation.profile)}", style="yellow")
+    yield Text(f"  {_marks(explanation)}", style="bold")
+    yield Text(f"  {HOURS}", style="dim")
+    legend = ["T today", "P plan"] if explanation.moves else ["T today and plan"]
+    legend += [] if all(explanation.allowed) else ["x not allowed"]
+    yield Text("  " + f" {sheet.dot} ".join(legend), style="dim")
+
+
+def _marks(explanation: Explanation) -> str:
+    """One character per start: not allowed, today's, the plan's."""
     marks = [" " if allowed else "x" for allowed in explanation.allowed]
     marks[parse_start(explanation.today.start)] = "T"
     if explanation.moves:
         marks[parse_start(explanation.proposed.start)] = "P"
-    yield Text(f"  {''.join(marks).rstrip()}", style="bold")
-    yield Text(f"  {hour_ruler()}", style="dim")
-    legend = "T today" + (f" {glyphs.dot} P plan" if explanation.moves else " and plan")
-    if not all(explanation.allowed):
-        legend += f" {glyphs.dot} x not allowed"
-    yield Text(f"  {legend}", style="dim")
+    return "".join(marks).rstrip()
 
 
-def _options(explanation: Explanation) -> Rows:
+def _options(explanation: Explanation) -> Table:
     """Today's start, the plan's start and the next best ones, each with its cost compared with the plan."""
-    named: list[tuple[str, ExplainedOption]] = [("plan", explanation.proposed)]
-    if explanation.moves:
-        named.insert(0, ("today", explanation.today))
-    else:
-        named = [("today, plan", explanation.proposed)]
-    words = ("next best", "then")
-    named += [(words[min(position, 1)], option) for position, option in enumerate(explanation.alternatives)]
-    columns = (
-        Column(""), Column("start"), Column("UTC"), number("at risk"), number("overlaps"),
-        number("risk"), number("overlap"), number("other"), number("policy"), number("move"), number("cost"),
-    )  # fmt: skip
-    at_risk = decimals(option.risk for _, option in named)
-    overlaps = decimals(option.overlaps_per_month for _, option in named)
-    return Rows(
-        title="What each start costs",
-        columns=columns,
-        cells=[
-            (name, option.start, option.start_utc, risk, overlap, *_parts(option))
-            for (name, option), risk, overlap in zip(named, at_risk, overlaps, strict=True)
-        ],
-        styles=["bold" if option is explanation.proposed else "" for _, option in named],
-        note=(
-            "at risk: per 30 days; overlaps: expected per 30 days with VMs of its service, where the plan has them; "
-            "risk to cost: difference from the plan; other: vault peaks and starts in working hours"
-        ),
+    columns: tuple[Column[tuple[str, ExplainedOption]], ...] = (
+        text("", lambda row: row[0]),
+        text("start", lambda row: row[1].start),
+        text("UTC", lambda row: row[1].start_utc),
+        figure("at risk", lambda row: row[1].risk),
+        figure("overlaps", lambda row: row[1].overlaps_per_month),
+        number("risk", lambda row: signed(row[1].difference.risk)),
+        number("overlap", lambda row: signed(row[1].difference.overlap)),
+        # One column, because two do not fit into 80 characters.
+        number("other", lambda row: signed(row[1].difference.vault_peak + row[1].difference.working_hours)),
+        number("policy", lambda row: signed(row[1].difference.policy)),
+        number("move", lambda row: signed(row[1].difference.move)),
+        number("cost", lambda row: signed(row[1].difference.total)),
     )
+    note = (
+        "at risk: per 30 days; overlaps: expected per 30 days with VMs of its service, where the plan has them; "
+        "risk to cost: difference from the plan; other: vault peaks and starts in working hours"
+    )
+    return Table.of(
+        "What each start costs", columns, _named_options(explanation), note=note,
+        style=lambda row: "bold" if row[1] is explanation.proposed else "",
+    )  # fmt: skip
 
 
-def _parts(option: ExplainedOption) -> Sequence[str]:
-    parts = option.difference
-    other = parts.vault_peak + parts.working_hours  # one column, because two do not fit into 80 characters
-    return [signed(one) for one in (parts.risk, parts.overlap, other, parts.policy, parts.move, parts.total)]
+def _named_options(explanation: Explanation) -> list[tuple[str, ExplainedOption]]:
+    own = [("today", explanation.today), ("plan", explanation.proposed)]
+    if not explanation.moves:
+        own = [("today, plan", explanation.proposed)]
+    names = ["next best", *["then"] * len(explanation.alternatives)]
+    return own + list(zip(names, explanation.alternatives, strict=False))
 
 
 def _advice(explanation: Explanation) -> str:
@@ -143,32 +130,22 @@ def _advice(explanation: Explanation) -> str:
     )
 
 
-def _forbidden(explanation: Explanation, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    shown = explanation.forbidden[:FORBIDDEN_SHOWN]
-    if not shown:
-        return
-    risks = decimals(one.risk for one in shown)
-    savings = decimals(one.saves for one in shown)
-    cells = [
-        (one.start, risk, saves, "; ".join(one.reasons))
-        for one, risk, saves in zip(shown, risks, savings, strict=True)
-    ]
-    columns = (Column("start"), number("at risk"), number("saves"), Column("forbidden by", share=1, prose=True))
+def _forbidden(explanation: Explanation) -> Table:
+    columns: tuple[Column[ForbiddenOption], ...] = (
+        text("start", lambda option: option.start),
+        figure("at risk", lambda option: option.risk),
+        figure("saves", lambda option: option.saves),
+        prose("forbidden by", lambda option: "; ".join(option.reasons), share=1),
+    )
     note = "saves: how much less the plan would cost per 30 days if nothing else changed"
-    yield table(
-        Rows("Better, but not allowed", columns, cells, total=len(explanation.forbidden), note=note), glyphs, width
-    )
-    if explanation.limits:
-        yield table(_limits(explanation), glyphs, width)
+    return Table.of("Better, but not allowed", columns, explanation.forbidden, most=FORBIDDEN_SHOWN, note=note)
 
 
-def _limits(explanation: Explanation) -> Rows:
-    shown = explanation.limits[:FORBIDDEN_SHOWN]
-    savings = decimals(one.saves for one in shown)
-    return Rows(
-        title="What a limit costs this VM",
-        columns=(Column("rule or limit", share=1), Column("start"), number("per 30 days")),
-        cells=[(one.name, one.start, saves) for one, saves in zip(shown, savings, strict=True)],
-        total=len(explanation.limits),
-        note="the cheapest start that only this limit forbids, and what it would save",
+def _limits(explanation: Explanation) -> Table:
+    columns: tuple[Column[LimitCost], ...] = (
+        text("rule or limit", lambda limit: limit.name, share=1),
+        text("start", lambda limit: limit.start),
+        figure("per 30 days", lambda limit: limit.saves),
     )
+    note = "the cheapest start that only this limit forbids, and what it would save"
+    return Table.of("What a limit costs this VM", columns, explanation.limits, most=FORBIDDEN_SHOWN, note=note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +27,12 @@ from optimizer.journal import (
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
-from optimizer.report.terminal.rollout import VERBS
-from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
-from optimizer.report.terminal.shell import command_lines
+from optimizer.report.formats import plural, short_id
+from optimizer.report.table import Column, Table, number, prose, text
+from optimizer.report.terminal.sheet import Page, Sheet
+from optimizer.report.wording.changes import VERBS
+
+_Trouble = FailedRecord | SkippedRecord
 
 
 def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:
@@ -43,26 +47,24 @@ def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:
     """
     state = state_of(records)
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         runs = list(_runs(records))
         if not runs:
             yield Text("The journal is empty: nothing was written", style="bold")
             return
         first = runs[0].begin
-        yield Text(glyphs.clean(f"Journal of {first.command} {first.plan}"), style="bold")
-        yield Text(glyphs.clean(f"plan {first.plan_fingerprint}"))
+        yield sheet.line(f"Journal of {first.command} {first.plan}", "bold")
+        yield sheet.line(f"plan {first.plan_fingerprint}")
         yield Text(_totals(runs, state))
-        yield Text()
-        yield Text("Runs", style="bold")
-        yield bullets([_describe_run(run) for run in runs], glyphs)
-        for vault_id, lines in _writes(state, records, glyphs).items():
-            yield Text()
-            yield Text(glyphs.clean(f"Writes in vault {short_id(vault_id)}"), style="bold")
-            yield bullets(lines, glyphs)
+        yield from sheet.heading("Runs")
+        yield sheet.bullets([_describe_run(run) for run in runs])
+        for vault_id, lines in _writes(state, records, sheet).items():
+            yield from sheet.heading(f"Writes in vault {short_id(vault_id)}")
+            yield sheet.bullets(lines)
         troubles = _troubles(records, state)
         if troubles.cells:
-            yield table(troubles, glyphs, width)
-        yield from _left(runs, state, path, glyphs, width)
+            yield sheet.table(troubles)
+        yield from _left(runs, state, path, sheet)
 
     return Page(build)
 
@@ -89,14 +91,16 @@ def _runs(records: Sequence[Record]) -> Iterator[_Run]:
 
 
 def _totals(runs: Sequence[_Run], state: JournalState) -> str:
-    parts = [f"{plural(len(state.done) - len(state.found), 'write')} made"]
-    parts += [f"{len(state.found):,} found in place"] if state.found else []
-    parts += [f"{len(state.failed):,} failed"] if state.failed else []
-    parts += [f"{len(state.skipped):,} skipped"] if state.skipped else []
-    parts += [f"{len(state.open):,} begun without a known end"] if state.open else []
-    pending = runs[-1].end.pending if runs[-1].end else 0
-    parts += [f"{pending:,} pending"] if pending else []
-    return ", ".join(parts)
+    end = runs[-1].end
+    counts = {
+        "found in place": len(state.found),
+        "failed": len(state.failed),
+        "skipped": len(state.skipped),
+        "begun without a known end": len(state.open),
+        "pending": end.pending if end else 0,
+    }
+    made = plural(len(state.done) - len(state.found), "write")
+    return ", ".join([f"{made} made", *(f"{count:,} {what}" for what, count in counts.items() if count)])
 
 
 def _describe_run(run: _Run) -> str:
@@ -121,60 +125,64 @@ def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> dict[str, list[str]]:
+def _writes(state: JournalState, records: Sequence[Record], sheet: Sheet) -> dict[str, list[str]]:
     """One line per write, by vault, with full names, because auditors look them up."""
-    tries: dict[int, int] = {}
-    for record in records:
-        if isinstance(record, IntentRecord):
-            tries[record.number] = tries.get(record.number, 0) + 1
+    tries = Counter(record.number for record in records if isinstance(record, IntentRecord))
     lines: dict[str, list[str]] = {}
-    for count in sorted(state.found):
-        after = state.done[count].after
-        if after is not None:  # older versions did not record what they read
-            place = str(after["id"])
-            vault_id, _, _ = place.partition("/backup")
-            when = _minute(state.done[count].at)
-            name = properties_of(after).get("friendlyName") or short_id(place).rpartition(";")[2]
-            text = f"{count} {name}: found in place {when} UTC, not written by this journal"
-            lines.setdefault(vault_id, []).append(text)
+    for count, after in _found_in_place(state):
+        object_id = str(after["id"])
+        vault_id, _, _ = object_id.partition("/backup")
+        name = properties_of(after).get("friendlyName") or short_id(object_id).rpartition(";")[2]
+        when = _minute(state.done[count].at)
+        lines.setdefault(vault_id, []).append(
+            f"{count} {name}: found in place {when} UTC, not written by this journal"
+        )
     for count, intent in sorted(state.intents.items()):
         done = state.done.get(count)
         again = f", try {tries[count]}" if tries[count] > 1 else ""
-        what = f"{count} {VERBS[intent.kind]} {intent.name}: {_before_and_after(intent, done, glyphs)}"
+        what = f"{count} {VERBS[intent.kind]} {intent.name}: {_before_and_after(intent, done, sheet)}"
         lines.setdefault(intent.vault_id, []).append(
             f"{what}; {_end(count, state)}{again} {_moment(done, intent)} UTC"
         )
     return lines
 
 
+def _found_in_place(state: JournalState) -> Iterator[tuple[int, Resource]]:
+    """Writes that were in place already, with the object as it was read; older versions did not record that."""
+    for count in sorted(state.found):
+        after = state.done[count].after
+        if after is not None:
+            yield count, after
+
+
 def _moment(done: DoneRecord | None, intent: IntentRecord) -> str:
     return _minute((done or intent).at)
 
 
-def _end(count: int, state: JournalState) -> str:
-    if count in state.done:
-        return "made" if state.done[count].how == "written" else "found"
-    if count in state.failed:
+def _end(number: int, state: JournalState) -> str:
+    if number in state.done:
+        return "made" if state.done[number].how == "written" else "found"
+    if number in state.failed:
         return "failed"
-    return "skipped" if count in state.skipped else "not known"
+    return "skipped" if number in state.skipped else "not known"
 
 
-def _before_and_after(intent: IntentRecord, done: DoneRecord | None, glyphs: Glyphs) -> str:
+def _before_and_after(intent: IntentRecord, done: DoneRecord | None, sheet: Sheet) -> str:
     """State that was read before and state that was read after; if there was none, the intended state."""
     after = done.after if done is not None else _intended(intent)
-    before_text = _state(intent.kind, intent.before, glyphs)
-    after_text = _state(intent.kind, after, glyphs)
+    before_text = _state(intent.kind, intent.before, sheet)
+    after_text = _state(intent.kind, after, sheet)
     moved = f" ({plural(len(intent.vms), 'VM')})" if intent.kind == "edit_policy" else ""
-    return f"{before_text} {glyphs.arrow} {after_text}{moved}"
+    return f"{before_text} {sheet.arrow} {after_text}{moved}"
 
 
 def _intended(intent: IntentRecord) -> Resource | None:
     return None if intent.body is None else {"properties": intent.body}
 
 
-def _state(kind: str, resource: Resource | None, glyphs: Glyphs) -> str:
+def _state(kind: str, resource: Resource | None, sheet: Sheet) -> str:
     if resource is None:
-        return glyphs.dash
+        return sheet.dash
     properties: Mapping[str, object] = properties_of(resource)
     if kind == "reassign_item":
         return short_id(str(properties.get("policyId") or "no policy"))
@@ -184,47 +192,46 @@ def _state(kind: str, resource: Resource | None, glyphs: Glyphs) -> str:
         return "?"
 
 
-def _troubles(records: Sequence[Record], state: JournalState) -> Rows:
+def _troubles(records: Sequence[Record], state: JournalState) -> Table:
     """Every refusal and every write that was given up, in order of time, including retried ones."""
-    cells = []
-    for record in records:
-        if not isinstance(record, FailedRecord | SkippedRecord):
-            continue
+
+    def name(record: _Trouble) -> str:
         intent = state.intents.get(record.number)
-        name = intent.name if intent is not None else ""
-        if isinstance(record, FailedRecord):
-            code = f" ({record.code})" if record.code and record.code not in record.error else ""
-            cells.append((f"{record.number}", "failed", name, _minute(record.at), record.error + code))
-        else:
-            cells.append((f"{record.number}", "skipped", name, _minute(record.at), record.reason))
-    columns = (
-        number("no."),
-        Column(""),
-        Column("object", share=1),
-        Column("at (UTC)"),
-        Column("why", share=2, prose=True),
+        return "" if intent is None else intent.name
+
+    columns: tuple[Column[_Trouble], ...] = (
+        number("no.", lambda record: f"{record.number}"),
+        text("", lambda record: "failed" if isinstance(record, FailedRecord) else "skipped"),
+        text("object", name, share=1),
+        text("at (UTC)", lambda record: _minute(record.at)),
+        prose("why", _why, share=2),
     )
-    return Rows("Refused and skipped", columns, cells)
+    troubles = [record for record in records if isinstance(record, FailedRecord | SkippedRecord)]
+    return Table.of("Refused and skipped", columns, troubles)
 
 
-def _left(
-    runs: Sequence[_Run], state: JournalState, path: Path | None, glyphs: Glyphs, width: int
-) -> Iterator[RenderableType]:
+def _why(record: _Trouble) -> str:
+    if isinstance(record, SkippedRecord):
+        return record.reason
+    return f"{record.error} ({record.code})" if record.code and record.code not in record.error else record.error
+
+
+def _left(runs: Sequence[_Run], state: JournalState, path: Path | None, sheet: Sheet) -> Iterator[RenderableType]:
+    """What is left to do; nothing if the last run ended and left nothing."""
     texts = [
-        f"write {count} ({VERBS[state.intents[count].kind]} {state.intents[count].name}) was begun and its end is "
+        f"write {number} ({VERBS[state.intents[number].kind]} {state.intents[number].name}) was begun and its end is "
         "not known: --resume checks Azure first and writes only what is missing"
-        for count in sorted(state.open)
+        for number in sorted(state.open)
     ]
     last = runs[-1]
-    pending = last.end.pending if last.end else 0
-    texts += [f"{plural(pending, 'write')} still to be made"] if pending else []
+    if last.end is not None and last.end.pending:
+        texts.append(f"{plural(last.end.pending, 'write')} still to be made")
     if last.end is not None and not texts:
         return
-    yield Text()
-    yield Text("Left to do", style="bold")
+    yield from sheet.heading("Left to do")
     way_on = "to go on, run this with the --estate, --cloud, --emulator and --ca-file that the run had:"
-    yield bullets([*texts, way_on], glyphs)
-    yield from command_lines(_command(last.begin, path), width, 6)
+    yield sheet.bullets([*texts, way_on])
+    yield from sheet.commands(_command(last.begin, path), 6)
 
 
 def _command(run: RunRecord, path: Path | None) -> str:
@@ -234,6 +241,6 @@ def _command(run: RunRecord, path: Path | None) -> str:
     if run.command == "rollback":
         stem = journal.name.removesuffix(".jsonl").removesuffix(".rollback")
         applied = [journal.with_name(stem + ending) for ending in (".journal.jsonl", ".jsonl")]
-        found = [one for one in applied if one.exists()]
-        return Commands(plan, found[0] if found else Path("JOURNAL")).rollback(resume=True)
+        existing = next((candidate for candidate in applied if candidate.exists()), Path("JOURNAL"))
+        return Commands(plan, existing).rollback(resume=True)
     return Commands(plan if plan.exists() else Path("PLAN"), journal).apply()

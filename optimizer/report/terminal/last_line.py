@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optimizer.documents import Audit, PlanDocument
 from optimizer.intake import PullReport
-from optimizer.report.terminal.sheet import plural
+from optimizer.report.formats import plural
 from optimizer.rollout import Rehearsal, RunOutcome, WatchReport
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.model.phrases import count_vms
-from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, decimals, number, table
+from optimizer.report.table import Column, Table, count, figure, prose
+from optimizer.report.terminal.sheet import Page, Sheet
 from optimizer.solve import NamedConflict, NamedRelaxation, NoSchedule
 
 CONFLICTS_SHOWN = 5
@@ -22,24 +23,19 @@ VMS_WRITTEN = 20
 def render_first_conflict(conflict: NamedConflict) -> Page:
     """Render a conflict as soon as it is proven, before ways out are known."""
 
-    def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
-        yield from _first(conflict, glyphs)
-        yield Text()
-        yield Text("Looking for changes that make a schedule possible", style="bold").append(
-            " (each is verified by solving again)", style="dim"
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
+        yield from _first(conflict, sheet)
+        yield from sheet.heading(
+            "Looking for changes that make a schedule possible", "each is verified by solving again"
         )
 
     return Page(build)
 
 
-def render_found(one: NamedConflict | NamedRelaxation) -> Page:
+def render_found(news: NamedConflict | NamedRelaxation) -> Page:
     """Render a further conflict or a way out as soon as it is found."""
-    found = f"Further conflict: {one.sentence}" if isinstance(one, NamedConflict) else one.sentence
-
-    def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
-        yield bullets([found], glyphs)
-
-    return Page(build)
+    text = f"Further conflict: {news.sentence}" if isinstance(news, NamedConflict) else news.sentence
+    return Page(lambda sheet: [sheet.bullets([text])])
 
 
 def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ()) -> Page:
@@ -52,28 +48,10 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
     told
         Conflicts that were already shown.  For these, only new information is shown: a proof, and circumstances.
     """
-    known = {one.limits: one for one in told}
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        first, *others = answer.conflicts
-        others = [one for one in others if one.limits not in known or one.circumstances]
-        if first.limits not in known or first.circumstances:
-            yield from _first(first, glyphs)
-        elif first.smallest and not known[first.limits].smallest:
-            yield Text()
-            yield Text(glyphs.clean(f"Proven: no smaller set of rules or limits than {first.rules} is in conflict."))
-        if others:
-            yield Text()
-            yield _title("Further conflicts", min(CONFLICTS_SHOWN, len(others)), len(others))
-            yield bullets([text for one in others[:CONFLICTS_SHOWN] for text in _told(one)], glyphs)
-        if answer.relaxations:
-            yield table(_ways_out(answer), glyphs, width)
-            yield from _as_written(answer, glyphs)
-            if not answer.complete:
-                yield Text("Not every change was tried; a larger --effort may find a cheaper one.", style="dim")
-        else:
-            yield Text()
-            yield Text(answer.advice[0].upper() + answer.advice[1:] + ".")
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
+        yield from _conflicts(answer, told, sheet)
+        yield from _relaxations(answer, sheet)
         if steps := answer.first_step:
             yield Text()
             yield Text(f"{steps[0].upper()}{steps[1:]}.")
@@ -81,73 +59,85 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
     return Page(build)
 
 
-def _first(conflict: NamedConflict, glyphs: Glyphs) -> Iterator[RenderableType]:
-    yield Text()
-    yield Text("Smallest conflict" if conflict.smallest else "Conflict", style="bold").append(
-        f" ({conflict.proof})", style="dim"
-    )
-    yield bullets(_told(conflict), glyphs)
+def _conflicts(answer: NoSchedule, told: Collection[NamedConflict], sheet: Sheet) -> Iterator[RenderableType]:
+    """Conflicts that were not shown yet, and what is new about the first."""
+    known = {conflict.limits: conflict for conflict in told}
+    news = [conflict for conflict in answer.conflicts if conflict.limits not in known or conflict.circumstances]
+    first = answer.conflicts[0]
+    if first in news:
+        news.remove(first)
+        yield from _first(first, sheet)
+    elif first.smallest and not known[first.limits].smallest:
+        yield Text()
+        yield sheet.line(f"Proven: no smaller set of rules or limits than {first.rules} is in conflict.")
+    if news:
+        shown = news[:CONFLICTS_SHOWN]
+        more = f"{len(shown)} of {len(news):,} shown" if len(news) > len(shown) else ""
+        yield from sheet.heading("Further conflicts", more)
+        yield sheet.bullets(sentence for conflict in shown for sentence in _sentences(conflict))
 
 
-def _title(text: str, shown: int, total: int) -> Text:
-    title = Text(text, style="bold")
-    return title.append(f" ({shown} of {total:,} shown)", style="dim") if total > shown else title
+def _first(conflict: NamedConflict, sheet: Sheet) -> Iterator[RenderableType]:
+    yield from sheet.heading("Smallest conflict" if conflict.smallest else "Conflict", conflict.proof)
+    yield sheet.bullets(_sentences(conflict))
 
 
-def _told(conflict: NamedConflict) -> list[str]:
+def _sentences(conflict: NamedConflict) -> list[str]:
     return [conflict.sentence, *conflict.circumstances]
 
 
-def _as_written(answer: NoSchedule, glyphs: Glyphs) -> Iterator[Text]:
+def _relaxations(answer: NoSchedule, sheet: Sheet) -> Iterator[RenderableType]:
+    """Changes that make a schedule possible, or advice if none is known."""
+    if not answer.relaxations:
+        yield Text()
+        yield Text(answer.advice[0].upper() + answer.advice[1:] + ".")
+        return
+    yield sheet.table(_ways_out(answer))
+    yield from _as_written(answer, sheet)
+    if not answer.complete:
+        yield Text("Not every change was tried; a larger --effort may find a cheaper one.", style="dim")
+
+
+def _as_written(answer: NoSchedule, sheet: Sheet) -> Iterator[Text]:
     """Exemptions to paste into the rules file."""
-    shown = [one for one in answer.exemptions(RELAXATIONS_SHOWN) if one.write]
+    shown = [change for change in answer.exemptions(RELAXATIONS_SHOWN) if change.write]
     if not shown:
         return
-    yield Text()
-    yield Text("To exempt them", style="bold").append(
-        " (the complete key 'except' of the rule, including today's entries)", style="dim"
-    )
+    yield from sheet.heading("To exempt them", "the complete key 'except' of the rule, including today's entries")
     for change in shown:
-        head = f"{count_vms(change.vms)} from rule {change.limit.name!r}:"
-        if len(change.vms) > VMS_WRITTEN:
-            yield Text(glyphs.clean(f"{head} --format json lists them, with the key to paste as 'write'"))
-            continue
-        yield Text(glyphs.clean(head))
-        for line in change.write.splitlines():
-            yield Text(glyphs.clean(f"  {line}"), no_wrap=True, overflow="ignore")
+        yield from _exemption(change.vms, change.limit.name, change.write, sheet)
 
 
-def _ways_out(answer: NoSchedule) -> Rows:
-    shown = answer.relaxations[:RELAXATIONS_SHOWN]
-    plans = [one.plan for one in shown]
-    return Rows(
-        title="What would make a schedule possible",
-        columns=(
-            Column("change", share=1, prose=True),
-            number("cost"),
-            number("at risk"),
-            number("overlaps"),
-            number("moved"),
-            number("policies"),
-        ),
-        cells=[
-            (_change(one), cost, risk, overlaps, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
-            for one, cost, risk, overlaps in zip(
-                shown,
-                decimals(plan.cost for plan in plans),
-                decimals(plan.at_risk for plan in plans),
-                decimals(plan.overlaps_per_month for plan in plans),
-                strict=True,
-            )
-        ],
-        total=len(answer.relaxations),
-        note=(
-            "each was verified by solving again; the cheapest is first; cost, at-risk backups and expected "
-            "overlapping snapshots per 30 days, policies written"
-            + ("" if all(one.minimal for one in shown) else "; * perhaps not all of these changes are needed")
-        ),
+def _exemption(vms: Sequence[str], rule: str, entry: str, sheet: Sheet) -> Iterator[Text]:
+    """Key of a rule that exempts VMs, unless it is too long to be copied from a terminal."""
+    head = f"{count_vms(vms)} from rule {rule!r}:"
+    if len(vms) > VMS_WRITTEN:
+        yield sheet.line(f"{head} --format json lists them, with the key to paste as 'write'")
+        return
+    yield sheet.line(head)
+    for line in entry.splitlines():
+        yield Text(sheet.clean(f"  {line}"), no_wrap=True, overflow="ignore")
+
+
+def _ways_out(answer: NoSchedule) -> Table:
+    columns: tuple[Column[NamedRelaxation], ...] = (
+        prose("change", _change, share=1),
+        figure("cost", lambda way: way.plan.cost),
+        figure("at risk", lambda way: way.plan.at_risk),
+        figure("overlaps", lambda way: way.plan.overlaps_per_month),
+        count("moved", lambda way: way.plan.moved),
+        count("policies", lambda way: way.plan.policy_writes),
+    )
+    minimal = all(way.minimal for way in answer.relaxations[:RELAXATIONS_SHOWN])
+    note = (
+        "each was verified by solving again; the cheapest is first; cost, at-risk backups and expected "
+        "overlapping snapshots per 30 days, policies written"
+        + ("" if minimal else "; * perhaps not all of these changes are needed")
+    )
+    return Table.of(
+        "What would make a schedule possible", columns, answer.relaxations, most=RELAXATIONS_SHOWN, note=note
     )
 
 
-def _change(one: NamedRelaxation) -> str:
-    return one.phrase + ("" if one.minimal else " *")
+def _change(way: NamedRelaxation) -> str:
+    return way.phrase + ("" if way.minimal else " *")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
@@ -11,7 +10,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.intake import ENOUGH_DAYS, LoadHole, PullReport, Reason
-from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.report.formats import plural, short_id
+from optimizer.report.table import Column, Table, count, text
+from optimizer.report.terminal.sheet import Page, Sheet
 
 _SHOWN = 10
 """Maximum number of VMs or failures that the text lists; the JSON contains all of them."""
@@ -20,81 +21,102 @@ _SHOWN_HOLES = 4
 """Maximum number of holes in the load that the text lists for each reason; the JSON contains all of them."""
 
 
-def render_pull(found: PullReport) -> tuple[Page, str]:
+def render_pull(report: PullReport) -> tuple[Page, str]:
     """Render what was pulled; returns the page, and the same content as JSON text."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         yield Text(
-            f"{plural(found.vms, 'VM')} in {plural(found.vaults, 'vault')} with "
-            f"{plural(found.policies, 'policy')}; {plural(found.jobs, 'new job')}",
+            f"{plural(report.vms, 'VM')} in {plural(report.vaults, 'vault')} with "
+            f"{plural(report.policies, 'policy')}; {plural(report.jobs, 'new job')}",
             style="bold",
         )
-        yield Text(_load_pulled(found))
-        if found.history_days:
+        yield Text(_load_pulled(report))
+        if report.history_days:
             yield Text(
-                f"The estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
-                f"{found.history_to}; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
+                f"The estate now holds {plural(report.history_days, 'day')} of load, from {report.history_from} to "
+                f"{report.history_to}; as of {report.as_of:%Y-%m-%d %H:%M} UTC"
             )
-        cells = [(kind, f"{count:,}") for kind, count in found.requests.items()]
-        if cells:
-            yield table(Rows("Requests", (Column("kind"), number("sent")), cells), glyphs, width)
-        if found.failures:
-            failed = [f"{part.what}: {part.why}" for part in found.failures]
-            yield Text("\nFailed", style="bold")
-            yield bullets(_first(failed), glyphs)
-        notes = list(_notes(found))
-        if notes:
+        if report.requests:
+            yield sheet.table(_requests(report))
+        if report.failures:
+            yield from sheet.heading("Failed")
+            yield sheet.bullets(_first([f"{part.what}: {part.why}" for part in report.failures]))
+        if notes := list(_notes(report)):
             yield Text()
-            yield bullets(notes, glyphs)
+            yield sheet.bullets(notes)
 
-    return Page(build), TypeAdapter(PullReport).dump_json(found, indent=1).decode()
+    return Page(build), TypeAdapter(PullReport).dump_json(report, indent=1).decode()
 
 
-def _load_pulled(found: PullReport) -> str:
-    if not found.points:
+def _requests(report: PullReport) -> Table:
+    columns: tuple[Column[tuple[str, int]], ...] = (
+        text("kind", lambda request: request[0]),
+        count("sent", lambda request: request[1]),
+    )
+    return Table.of("Requests", columns, list(report.requests.items()))
+
+
+def _load_pulled(report: PullReport) -> str:
+    if not report.points:
         return "No load values were pulled"
-    rate = f" ({found.points / found.seconds:,.0f} per second)" if found.seconds else ""
-    return f"{plural(found.points, 'load value')} in {found.seconds:,.1f} s{rate}; {plural(found.days, 'day')} written"
+    rate = f" ({report.points / report.seconds:,.0f} per second)" if report.seconds else ""
+    values, days = plural(report.points, "load value"), plural(report.days, "day")
+    return f"{values} in {report.seconds:,.1f} s{rate}; {days} written"
 
 
-def _notes(found: PullReport) -> Iterator[str]:
+def _notes(report: PullReport) -> Iterator[str]:
     """Notes on gaps in the VMs' load, which distinguish no data, too little data and failed requests."""
-    if found.resumed:
-        begun = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
+    if report.resumed:
+        begun = f"{report.as_of:%Y-%m-%d %H:%M} UTC"
         yield f"This continued a pull that began at {begun}; inventory and load are as of then."
-    reasons = Counter(found.failed.values())
-    for reason, count in reasons.most_common(_SHOWN):
-        names = [vm for vm, why in found.failed.items() if why == reason]
-        yield f"The load of {plural(count, 'VM')} failed ({_some(names)}): {reason}"
-    explained = {vm_id for hole in found.holes for vm_id in hole.vms}
-    if silent := [vm_id for vm_id in found.no_data if vm_id not in explained]:
+    yield from _failed_loads(report)
+    yield from _missing_loads(report)
+    yield from _left_out(report)
+
+
+def _failed_loads(report: PullReport) -> Iterator[str]:
+    """One note for each of the most common reasons."""
+    vms: dict[str, list[str]] = {}
+    for vm, reason in report.failed.items():
+        vms.setdefault(reason, []).append(vm)
+    for reason, failed in sorted(vms.items(), key=lambda group: -len(group[1]))[:_SHOWN]:
+        yield f"The load of {plural(len(failed), 'VM')} failed ({_some(failed)}): {reason}"
+
+
+def _missing_loads(report: PullReport) -> Iterator[str]:
+    explained = {vm_id for hole in report.holes for vm_id in hole.vms}
+    if silent := [vm_id for vm_id in report.no_data if vm_id not in explained]:
         yield f"No load data for {plural(len(silent), 'VM')}: {_some(silent)}."
-    yield from _holes(found.holes)
-    if found.too_little:
+    yield from _holes(report.holes)
+    if report.too_little:
         yield (
-            f"Too little load data for {plural(len(found.too_little), 'VM')} (fewer than {ENOUGH_DAYS} usable days): "
-            f"{_some(found.too_little)}."
+            f"Too little load data for {plural(len(report.too_little), 'VM')} (fewer than {ENOUGH_DAYS} usable days): "
+            f"{_some(report.too_little)}."
         )
-    if found.unassigned_jobs:
-        why = "; ".join(f"{count:,} {reason}" for reason, count in found.unassigned_jobs.items())
-        jobs = plural(sum(found.unassigned_jobs.values()), "job")
+
+
+def _left_out(report: PullReport) -> Iterator[str]:
+    """Notes on jobs and VMs that the estate does not hold, or not completely."""
+    if report.unassigned_jobs:
+        why = "; ".join(f"{jobs:,} {reason}" for reason, jobs in report.unassigned_jobs.items())
+        jobs = plural(sum(report.unassigned_jobs.values()), "job")
         yield f"{jobs} left out because it is not certain which VM they belong to: {why}."
-    if found.not_found:
-        were = "was" if len(found.not_found) == 1 else "were"
+    if report.not_found:
+        were = "was" if len(report.not_found) == 1 else "were"
         yield (
-            f"{plural(len(found.not_found), 'protected VM')} {were} not found ({_some(found.not_found)}): deleted, or "
-            "moved to another id. They are not planned: stop the protection of VMs that were deleted, and protect "
+            f"{plural(len(report.not_found), 'protected VM')} {were} not found ({_some(report.not_found)}): deleted, "
+            "or moved to another id. They are not planned: stop the protection of VMs that were deleted, and protect "
             "those that were moved again."
         )
-    if found.hidden:
+    if report.hidden:
         yield (
-            f"This account may not read {plural(len(found.hidden), 'protected VM')} ({_some(found.hidden)}): without "
-            "tags and load they stay where they are. Give it the role Reader on them, then pull again."
+            f"This account may not read {plural(len(report.hidden), 'protected VM')} ({_some(report.hidden)}): "
+            "without tags and load they stay where they are. Give it the role Reader on them, then pull again."
         )
-    if found.unprotected:
-        are, they = ("is", "it was") if found.unprotected == 1 else ("are", "they were")
+    if report.unprotected:
+        are, they = ("is", "it was") if report.unprotected == 1 else ("are", "they were")
         yield (
-            f"{plural(found.unprotected, 'VM')} of these subscriptions {are} in no vault that was pulled; "
+            f"{plural(report.unprotected, 'VM')} of these subscriptions {are} in no vault that was pulled; "
             f"{they} left out."
         )
 

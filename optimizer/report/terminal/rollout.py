@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.documents import PlanDocument
-from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
-from optimizer.report.terminal.shell import command_lines
-from optimizer.report.wording.next_steps import NextStep, next_steps
+from optimizer.report.formats import plural, short_id
+from optimizer.report.table import Column, Table, number, prose, text
+from optimizer.report.terminal.sheet import Page, Sheet
+from optimizer.report.wording.changes import VERBS
+from optimizer.report.wording.next_steps import next_steps
 from optimizer.report.wording.rules_in_force import rules_in_force
 from optimizer.rollout import Rollout
 
@@ -24,14 +26,6 @@ SHOWN = 10
 
 _INDENT = 6
 """Number of columns before a command."""
-
-VERBS = {
-    "create_policy": "create",
-    "edit_policy": "edit",
-    "reassign_item": "reassign",
-    "delete_policy": "delete",
-}
-"""Verb for each kind of write, for people."""
 
 
 def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows: int | None = SHOWN) -> Page:
@@ -47,11 +41,11 @@ def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows:
         Maximum number of writes and of blocked writes to show.  None: all.
     """
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         of = f" of the plan for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC" if plan else ""
         yield Text(f"Roll-out{of}", style="bold")
         yield Text(_extent(rollout))
-        yield from _calendar(rollout, glyphs, width, max_rows)
+        yield from _calendar(rollout, sheet, max_rows)
 
     return Page(build)
 
@@ -69,138 +63,126 @@ def _extent(rollout: Rollout) -> str:
 
 
 def _amount(rollout: Rollout) -> str:
-    created, edited = rollout.count("create_policy"), rollout.count("edit_policy")
-    deleted = rollout.count("delete_policy")
-    parts = [f"{plural(created, 'policy')} created"] if created else []
-    parts += [f"{plural(edited, 'policy')} edited"] if edited else []
-    parts.append(f"{plural(rollout.num_vms, 'VM')} moved")
-    parts += [f"{plural(deleted, 'policy')} deleted"] if deleted else []
+    counts = (
+        ("policy", "created", rollout.count("create_policy")),
+        ("policy", "edited", rollout.count("edit_policy")),
+        ("VM", "moved", rollout.num_vms),
+        ("policy", "deleted", rollout.count("delete_policy")),
+    )
+    parts = [f"{plural(count, noun)} {done}" for noun, done, count in counts if count or noun == "VM"]
     return f"{plural(len(rollout.writes), 'write')}: " + ", ".join(parts)
 
 
-def _calendar(rollout: Rollout, glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+def _calendar(rollout: Rollout, sheet: Sheet, max_rows: int | None) -> Iterator[RenderableType]:
     if rollout.writes:
-        yield table(_days(rollout, glyphs), glyphs, width)
-        yield table(_writes(rollout, glyphs, max_rows), glyphs, width)
+        yield sheet.table(_days(rollout, sheet))
+        yield sheet.table(_writes(rollout, sheet, max_rows))
     if rollout.blocked:
-        yield table(_blocked(rollout, max_rows), glyphs, width)
-    yield from _remarks("Notes", rollout.notes, glyphs, width)
+        yield sheet.table(_blocked(rollout, max_rows))
+    yield from _remarks("Notes", rollout.notes, sheet)
 
 
-def _days(rollout: Rollout, glyphs: Glyphs) -> Rows:
-    """Table with one row per day, wave and vault."""
+def _days(rollout: Rollout, sheet: Sheet) -> Table:
+    """Table with one row per day, wave and vault; waves and deletions have columns only if there are any."""
     groups = rollout.by_vault()
-    firsts = [group.writes[0] for group in groups]
-    spans = [(min(t.at for t in group.writes), max(t.at for t in group.writes)) for group in groups]
-    waves = [f"{first.wave}" for first in firsts]
-    deletes = rollout.count("delete_policy") > 0
-
-    table_columns = [
-        (number("day"), [f"{first.day}" for first in firsts]),
-        (number("wave"), waves if len(set(waves)) > 1 else []),
-        (Column("vault", share=1), [short_id(first.write.vault_id) for first in firsts]),
-        (number("created"), [_count(group.count("create_policy"), glyphs) for group in groups]),
-        (number("edited"), [_count(group.count("edit_policy"), glyphs) for group in groups]),
-        (number("deleted"), [_count(group.count("delete_policy"), glyphs) for group in groups] if deletes else []),
-        (number("VMs moved"), [_count(group.num_vms, glyphs) for group in groups]),
-        (Column("from"), [_minute(first) for first, _ in spans]),
-        (Column("to (UTC)"), [_end_of(first, last) for first, last in spans]),
-    ]
-    shown = [(column, cells) for column, cells in table_columns if cells]
-    columns, cells = zip(*shown, strict=True)
-    return Rows("Days", columns, list(zip(*cells, strict=True)))
+    wave: Column[Rollout] = number("wave", lambda group: f"{group.writes[0].wave}")
+    deleted: Column[Rollout] = number("deleted", lambda group: _count(group.count("delete_policy"), sheet))
+    has_waves = len({group.writes[0].wave for group in groups}) > 1
+    columns: tuple[Column[Rollout], ...] = (
+        number("day", lambda group: f"{group.writes[0].day}"),
+        *((wave,) if has_waves else ()),
+        text("vault", lambda group: short_id(group.writes[0].write.vault_id), share=1),
+        number("created", lambda group: _count(group.count("create_policy"), sheet)),
+        number("edited", lambda group: _count(group.count("edit_policy"), sheet)),
+        *((deleted,) if rollout.count("delete_policy") else ()),
+        number("VMs moved", lambda group: _count(group.num_vms, sheet)),
+        text("from", lambda group: _minute(min(timed.at for timed in group.writes))),
+        text("to (UTC)", _end_of),
+    )
+    return Table.of("Days", columns, groups)
 
 
-def _count(count: int, glyphs: Glyphs) -> str:
-    return f"{count:,}" if count else glyphs.dash
+def _count(count: int, sheet: Sheet) -> str:
+    return f"{count:,}" if count else sheet.dash
 
 
 def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def _end_of(first: datetime, last: datetime) -> str:
+def _end_of(group: Rollout) -> str:
     """Last time of a day, with its date if that is another day."""
-    same_date = first.astimezone(UTC).date() == last.astimezone(UTC).date()
-    return f"{last.astimezone(UTC):%H:%M}" if same_date else _minute(last)
+    times = [timed.at.astimezone(UTC) for timed in group.writes]
+    last = max(times)
+    return f"{last:%H:%M}" if min(times).date() == last.date() else _minute(last)
 
 
-def _writes(rollout: Rollout, glyphs: Glyphs, max_rows: int | None) -> Rows:
-    cells = [
-        (
-            f"{timed.write.number}",
-            f"{timed.day}",
-            _minute(timed.at),
-            VERBS[timed.write.kind],
-            timed.write.name,
-            short_id(timed.write.vault_id),
-            _change(timed.write.start_before, timed.write.start_after, glyphs),
-        )
-        for timed in rollout.writes[:max_rows]
-    ]
-    columns = (
-        number("no."),
-        number("day"),
-        Column("at (UTC)"),
-        Column(""),
-        Column("what", share=2),
-        Column("vault", share=1),
-        Column("start"),
+def _writes(rollout: Rollout, sheet: Sheet, max_rows: int | None) -> Table:
+    columns: tuple[Column[Any], ...] = (
+        number("no.", lambda timed: f"{timed.write.number}"),
+        number("day", lambda timed: f"{timed.day}"),
+        text("at (UTC)", lambda timed: _minute(timed.at)),
+        text("", lambda timed: VERBS[timed.write.kind]),
+        text("what", lambda timed: timed.write.name, share=2),
+        text("vault", lambda timed: short_id(timed.write.vault_id), share=1),
+        text("start", lambda timed: _change(timed.write.start_before, timed.write.start_after, sheet)),
     )
-    return Rows("Writes by time", columns, cells, total=len(rollout.writes))
+    return Table.of("Writes by time", columns, rollout.writes, most=max_rows)
 
 
-def _change(before: str, after: str, glyphs: Glyphs) -> str:
-    return f"{before} {glyphs.arrow} {after}" if before else after or glyphs.dash
+def _change(before: str, after: str, sheet: Sheet) -> str:
+    return f"{before} {sheet.arrow} {after}" if before else after or sheet.dash
 
 
-def _blocked(rollout: Rollout, max_rows: int | None) -> Rows:
-    cells = [
-        (f"{blocked.write.number}", VERBS[blocked.write.kind], blocked.write.name, blocked.reason)
-        for blocked in rollout.blocked[:max_rows]
-    ]
-    columns = (number("no."), Column(""), Column("what", share=1), Column("why", share=2, prose=True))
-    return Rows("Blocked: no time was found for these", columns, cells, total=len(rollout.blocked))
+def _blocked(rollout: Rollout, max_rows: int | None) -> Table:
+    columns: tuple[Column[Any], ...] = (
+        number("no.", lambda blocked: f"{blocked.write.number}"),
+        text("", lambda blocked: VERBS[blocked.write.kind]),
+        text("what", lambda blocked: blocked.write.name, share=1),
+        prose("why", lambda blocked: blocked.reason, share=2),
+    )
+    return Table.of("Blocked: no time was found for these", columns, rollout.blocked, most=max_rows)
 
 
-def _remarks(
-    title: str, texts: Sequence[str], glyphs: Glyphs, width: int, max_rows: int | None = None
-) -> Iterator[RenderableType]:
+def _remarks(title: str, texts: Sequence[str], sheet: Sheet, max_rows: int | None = None) -> Iterator[RenderableType]:
     if texts:
-        yield Text()
-        heading = Text(title, style="bold")
-        if max_rows is not None and len(texts) > max_rows:
-            heading.append(f" ({max_rows} of {len(texts):,} shown)", style="dim")
-        yield heading
-        for text in texts[:max_rows]:
-            sentence, *commands = text.split("\n    ")
-            yield bullets([sentence], glyphs)
+        shown = texts[:max_rows]
+        yield from sheet.heading(title, f"{len(shown)} of {len(texts):,} shown" if len(shown) < len(texts) else "")
+        for remark in shown:
+            sentence, *commands = remark.split("\n    ")
+            yield sheet.bullets([sentence])
             for command in commands:
-                yield from command_lines(command, width, _INDENT)
+                yield from sheet.commands(command, _INDENT)
 
 
 def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page:
     """Render the result of a rehearsal: verdict, checks, calendar, and everything that went wrong."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         yield Text(_rehearsed(rehearsal), style="bold")
         if rehearsal.prepared.writes or rehearsal.rollout.blocked:
             yield Text(_extent(rehearsal.rollout))
-        yield table(_checks(rehearsal), glyphs, width)
-        yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
-        yield from _see_all(rehearsal.prepared, width, max_rows)
-        yield from _remarks("Broken on the way", rehearsal.findings, glyphs, width, max_rows)
-        yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, width, max_rows)
-        yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, width, max_rows)
-        yield from _remarks("Not made", _reasons(rehearsal.outcome), glyphs, width, max_rows)
-        if rehearsal.rollback_outcome is not None:
-            yield from _remarks("Not taken back", _reasons(rehearsal.rollback_outcome), glyphs, width, max_rows)
-        if rehearsal.watch is not None:
-            alarms = [f"{short_id(vm.vm)}: {vm.reason}" for vm in rehearsal.watch.alarms]
-            yield from _remarks("Alarms of the watch", alarms, glyphs, width, max_rows)
-        yield from _remarks("Before you apply", rehearsal.prepared.remarks, glyphs, width)
+        yield sheet.table(_checks(rehearsal))
+        yield from _calendar(rehearsal.rollout, sheet, max_rows)
+        yield from _see_all(rehearsal.prepared, sheet, max_rows)
+        for title, texts in _faults(rehearsal).items():
+            yield from _remarks(title, texts, sheet, max_rows)
+        yield from _remarks("Before you apply", rehearsal.prepared.remarks, sheet)
 
     return Page(build)
+
+
+def _faults(rehearsal: Rehearsal) -> Mapping[str, Sequence[str]]:
+    """Everything that went wrong, by heading."""
+    back, watch = rehearsal.rollback_outcome, rehearsal.watch
+    return {
+        "Broken on the way": rehearsal.findings,
+        "The end differs from the plan": rehearsal.end_differences,
+        "The rollback left differences": rehearsal.rollback_differences,
+        "Not made": _reasons(rehearsal.outcome),
+        "Not taken back": [] if back is None else _reasons(back),
+        "Alarms of the watch": [] if watch is None else [f"{short_id(vm.vm)}: {vm.reason}" for vm in watch.alarms],
+    }
 
 
 def _rehearsed(rehearsal: Rehearsal) -> str:
@@ -212,30 +194,39 @@ def _rehearsed(rehearsal: Rehearsal) -> str:
     return "Rehearsal: the plan can be carried out completely and rolled back"
 
 
-def _checks(rehearsal: Rehearsal) -> Rows:
+def _checks(rehearsal: Rehearsal) -> Table:
     made, planned = len(rehearsal.outcome.done), len(rehearsal.prepared.writes)
-    back = rehearsal.rollback_outcome
-    if back is None:
-        restored = "not tried: nothing was written"
-    elif not back.complete:
-        restored = "no: not every write was rolled back"
-    else:
-        restored = _equal(rehearsal.rollback_differences, "yes", "no")
-    watched = "not looked at: nothing was written"
-    if rehearsal.watch is not None:
-        counts = rehearsal.watch.verdicts
-        watched = f"{plural(counts['ok'], 'VM')} backed up at the new time, {plural(counts['alarm'], 'alarm')}"
-        late = counts["waiting"] + counts["unknown"]
-        watched += f", {late} not known" if late else ""
-    findings = f"{rehearsal.num_writes:,} checked: {plural(len(rehearsal.findings), 'finding')}"
-    cells = [
-        ("writes made", f"{made:,} of {planned:,}, in {plural(rehearsal.rollout.num_days, 'day')}"),
-        ("intermediate states: limits, windows, RPO", findings),
-        ("the end equals the plan", _equal(rehearsal.end_differences, "yes", "no")),
-        ("the first backups after", watched),
-        ("the rollback restores the start", restored),
-    ]
-    return Rows("Checks", (Column("what"), Column("result", share=1, prose=True)), cells)
+    results = {
+        "writes made": f"{made:,} of {planned:,}, in {plural(rehearsal.rollout.num_days, 'day')}",
+        "intermediate states: limits, windows, RPO": (
+            f"{rehearsal.num_writes:,} checked: {plural(len(rehearsal.findings), 'finding')}"
+        ),
+        "the end equals the plan": _equal(rehearsal.end_differences, "yes", "no"),
+        "the first backups after": _first_backups(rehearsal),
+        "the rollback restores the start": _restored(rehearsal),
+    }
+    columns: tuple[Column[tuple[str, str]], ...] = (
+        text("what", lambda check: check[0]),
+        prose("result", lambda check: check[1], share=1),
+    )
+    return Table.of("Checks", columns, list(results.items()))
+
+
+def _first_backups(rehearsal: Rehearsal) -> str:
+    if rehearsal.watch is None:
+        return "not looked at: nothing was written"
+    verdicts = rehearsal.watch.verdicts
+    watched = f"{plural(verdicts['ok'], 'VM')} backed up at the new time, {plural(verdicts['alarm'], 'alarm')}"
+    late = verdicts["waiting"] + verdicts["unknown"]
+    return f"{watched}, {late} not known" if late else watched
+
+
+def _restored(rehearsal: Rehearsal) -> str:
+    if rehearsal.rollback_outcome is None:
+        return "not tried: nothing was written"
+    if not rehearsal.rollback_outcome.complete:
+        return "no: not every write was rolled back"
+    return _equal(rehearsal.rollback_differences, "yes", "no")
 
 
 def _equal(differences: Sequence[str], yes: str, no: str) -> str:
@@ -254,23 +245,22 @@ def _reasons(outcome: RunOutcome) -> list[str]:
 def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
     """Render what a person is asked to confirm: how much, where, when, and on whose approval."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         yield Text(f"{prepared.command} {prepared.plan_path}", style="bold")
         yield Text(_extent(prepared.rollout))
         if prepared.num_made:
             yield Text(f"{plural(prepared.num_made, 'write')} of {len(prepared.writes):,} made before, by the journal")
         yield from (Text(line) for line in _who_and_what(prepared))
-        yield Text()
-        yield Text("Rules of the plan", style="bold")
-        yield bullets(rules_in_force(prepared.plan.rules), glyphs)
-        yield from _calendar(prepared.rollout, glyphs, width, max_rows)
-        yield from _see_all(prepared, width, max_rows)
-        yield from _remarks("Before you go on", prepared.remarks, glyphs, width)
+        yield from sheet.heading("Rules of the plan")
+        yield sheet.bullets(rules_in_force(prepared.plan.rules))
+        yield from _calendar(prepared.rollout, sheet, max_rows)
+        yield from _see_all(prepared, sheet, max_rows)
+        yield from _remarks("Before you go on", prepared.remarks, sheet)
 
     return Page(build)
 
 
-def _see_all(prepared: Prepared, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+def _see_all(prepared: Prepared, sheet: Sheet, max_rows: int | None) -> Iterator[RenderableType]:
     """How to see, before confirming, the writes that the table leaves out."""
     if max_rows is None or len(prepared.rollout.writes) <= max_rows:
         return
@@ -279,15 +269,12 @@ def _see_all(prepared: Prepared, width: int, max_rows: int | None) -> Iterator[R
     command = commands.report_journal() if is_rollback else commands.rehearse(*prepared.scope.words())
     yield Text()
     yield Text("To see every write" + (" that is rolled back:" if is_rollback else ":"))
-    yield from command_lines(command, width, _INDENT)
+    yield from sheet.commands(command, _INDENT)
 
 
 def _who_and_what(prepared: Prepared) -> Iterator[str]:
-    options = prepared.scope.options()
-    narrowed = [*(f"--only {text}" for text in options.get("only", ()))]
-    narrowed += [f"--max-moves {options['max_moves']}"] if "max_moves" in options else []
-    narrowed += [f"--wave {options['wave']:g}: {plural(len(prepared.pilot), 'VM')} first"] if "wave" in options else []
-    if narrowed:
+    """Part of the plan that is written, approval, fingerprint and journal."""
+    if narrowed := _narrowed(prepared):
         yield "a part of the plan: " + ", ".join(narrowed)
     approval = prepared.approval
     named = [f"approved by {approval.approved_by}"] if approval.approved_by else []
@@ -298,18 +285,31 @@ def _who_and_what(prepared: Prepared) -> Iterator[str]:
     yield f"journal: {prepared.journal_path}"
 
 
+def _narrowed(prepared: Prepared) -> list[str]:
+    """Options that select a part of the plan."""
+    options = prepared.scope.options()
+    narrowed = [f"--only {chosen}" for chosen in options.get("only", ())]
+    narrowed += [f"--max-moves {options['max_moves']}"] if "max_moves" in options else []
+    narrowed += [f"--wave {options['wave']:g}: {plural(len(prepared.pilot), 'VM')} first"] if "wave" in options else []
+    return narrowed
+
+
 def render_outcome(outcome: RunOutcome, prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
     """Render how a run of ``apply`` or ``rollback`` ended, and what to do next."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         yield Text(_ended(outcome, prepared), style="bold")
-        rows = _not_made(outcome, prepared, max_rows)
-        if rows.cells:
-            yield table(rows, glyphs, width)
+        table = _not_made(outcome, prepared, max_rows)
+        if table.cells:
+            yield sheet.table(table)
         if outcome.found:
             found = plural(len(outcome.found), "write")
             yield Text(f"{found} found in place: somebody else made the change, and a rollback leaves it as it is")
-        yield from _next(list(next_steps(outcome, prepared)), glyphs, width)
+        steps = list(next_steps(outcome, prepared))
+        yield from sheet.heading("Next") if steps else ()
+        for step in steps:
+            yield sheet.bullets([step.what])
+            yield from sheet.commands(step.command, _INDENT)
 
     return Page(build)
 
@@ -329,25 +329,20 @@ def _ended(outcome: RunOutcome, prepared: Prepared) -> str:
     return f"Not finished: {len(outcome.done):,} of {total:,} writes made, {left}"
 
 
-def _not_made(outcome: RunOutcome, prepared: Prepared, max_rows: int | None) -> Rows:
+def _not_made(outcome: RunOutcome, prepared: Prepared, max_rows: int | None) -> Table:
     by_number = {write.number: write for write in (*prepared.writes, *prepared.begun)}
-    states = {number: ("failed", outcome.reasons.get(number, "")) for number in outcome.failed}
-    states |= {number: ("skipped", outcome.reasons.get(number, "")) for number in outcome.skipped}
-    states |= {blocked.write.number: ("blocked", blocked.reason) for blocked in outcome.blocked}
-    states |= {number: ("pending", reason) for number, reason in outcome.pending.items()}
-    cells = [
-        (f"{n}", state, VERBS[by_number[n].kind], by_number[n].name, reason) for n, (state, reason) in states.items()
-    ]
-    columns = (number("no."), Column(""), Column(""), Column("what", share=1), Column("why", share=2, prose=True))
-    return Rows("Not made", columns, cells[:max_rows], total=len(cells))
-
-
-def _next(steps: Sequence[NextStep], glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """Next steps, each with its command."""
-    if not steps:
-        return
-    yield Text()
-    yield Text("Next", style="bold")
-    for step in steps:
-        yield bullets([step.what], glyphs)
-        yield from command_lines(step.command, width, _INDENT)
+    reasons = {
+        "failed": {write: outcome.reasons.get(write, "") for write in outcome.failed},
+        "skipped": {write: outcome.reasons.get(write, "") for write in outcome.skipped},
+        "blocked": {blocked.write.number: blocked.reason for blocked in outcome.blocked},
+        "pending": outcome.pending,
+    }
+    left = {write: (state, why) for state, texts in reasons.items() for write, why in texts.items()}
+    columns: tuple[Column[tuple[int, tuple[str, str]]], ...] = (
+        number("no.", lambda row: f"{row[0]}"),
+        text("", lambda row: row[1][0]),
+        text("", lambda row: VERBS[by_number[row[0]].kind]),
+        text("what", lambda row: by_number[row[0]].name, share=1),
+        prose("why", lambda row: row[1][1], share=2),
+    )
+    return Table.of("Not made", columns, list(left.items()), most=max_rows)

@@ -8,19 +8,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from optimizer.report.terminal.sheet import (
-    Column,
-    Glyphs,
-    Page,
-    Rows,
-    bullets,
-    decimal,
-    number,
-    plural,
-    short_id,
-    table,
-)
-from optimizer.report.terminal.shell import command_lines
+from optimizer.report.formats import decimal, plural, short_id
+from optimizer.report.table import Column, Table, number, text
+from optimizer.report.terminal.sheet import Page, Sheet
 from optimizer.rollout import WatchedVm, WatchReport
 
 SHOWN = 10
@@ -38,16 +28,14 @@ def render_watch(report: WatchReport, max_rows: int | None = SHOWN) -> Page:
         Maximum number of VMs of each kind to show.  None: all.
     """
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         yield Text(f"Watch at {report.at:%Y-%m-%d %H:%M} UTC: {_counts(report)}", style="bold")
-        yield from _alarms(report.alarms, glyphs, width, max_rows)
+        yield from _alarms(report.alarms, sheet, max_rows)
         waiting = [vm for vm in report.vms if vm.verdict == "waiting"]
-        if waiting:
-            yield table(_waiting(waiting, glyphs, max_rows), glyphs, width)
         well = [vm for vm in report.vms if vm.verdict == "ok"]
-        if well:
-            yield table(_well(well, glyphs, max_rows), glyphs, width)
-        yield from _remarks(report.vms, glyphs, max_rows)
+        tables = (_waiting(waiting, sheet, max_rows), _well(well, sheet, max_rows))
+        yield from (sheet.table(table) for table in tables if table.cells)
+        yield from _remarks(report.vms, sheet, max_rows)
         yield Text()
         yield Text(_what_now(report))
 
@@ -59,29 +47,26 @@ def _counts(report: WatchReport) -> str:
     parts = [f"{verdicts['ok']:,} of {plural(len(report.vms), 'VM')} backed up at the new time"]
     parts += [f"{verdicts['waiting']:,} waiting for the next backup"] if verdicts["waiting"] else []
     parts += [plural(verdicts["alarm"], "alarm")] if verdicts["alarm"] else []
-    parts += [f"{verdicts['unknown']:,} unknown"] if verdicts["unknown"] else []
-    if report.found_in_place:
-        parts.append(f"{report.found_in_place:,} found in place, moved by somebody else")
-    parts += [f"{report.not_written:,} not written yet"] if report.not_written else []
-    return ", ".join(parts)
+    others = {
+        "unknown": verdicts["unknown"],
+        "found in place, moved by somebody else": report.found_in_place,
+        "not written yet": report.not_written,
+    }
+    return ", ".join([*parts, *(f"{count:,} {what}" for what, count in others.items() if count)])
 
 
-def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+def _alarms(vms: Sequence[WatchedVm], sheet: Sheet, max_rows: int | None) -> Iterator[RenderableType]:
     if not vms:
         return
-    yield Text()
     groups = _alike(vms)
-    heading = Text("Needs attention", style="bold")
-    if max_rows is not None and len(groups) > max_rows:
-        shown = sum(map(len, groups[:max_rows]))
-        heading.append(f" ({shown:,} of {len(vms):,} shown)", style="dim")
-    yield heading
+    shown = sum(map(len, groups[:max_rows]))
+    yield from sheet.heading("Needs attention", f"{shown:,} of {len(vms):,} shown" if shown < len(vms) else "")
     for group in groups[:max_rows]:
-        yield Text(glyphs.clean(_whose(group, glyphs, width)), style="bold")
+        yield sheet.line(_whose(group, sheet), "bold")
         for finding in group[0].findings:
-            yield _indented(Text(glyphs.clean(finding.what), style="red"), _INDENT)
-            yield _indented(Text(glyphs.clean(f"{glyphs.arrow} {finding.advice}")), _INDENT)
-            yield from command_lines(finding.command, width, _INDENT + 2)
+            yield Padding(sheet.line(finding.what, "red"), (0, 0, 0, _INDENT))
+            yield Padding(sheet.line(f"{sheet.arrow} {finding.advice}"), (0, 0, 0, _INDENT))
+            yield from sheet.commands(finding.command, _INDENT + 2)
 
 
 def _alike(vms: Sequence[WatchedVm]) -> list[list[WatchedVm]]:
@@ -92,84 +77,55 @@ def _alike(vms: Sequence[WatchedVm]) -> list[list[WatchedVm]]:
     return list(groups.values())
 
 
-def _whose(group: Sequence[WatchedVm], glyphs: Glyphs, width: int) -> str:
+def _whose(group: Sequence[WatchedVm], sheet: Sheet) -> str:
     """The VMs that a paragraph is about, on one line."""
     first = group[0]
     if len(group) > 1:
-        names = glyphs.shorten(", ".join(short_id(vm.vm) for vm in group), max(width - len(first.vault) - 25, 20))
+        room = max(sheet.width - len(first.vault) - 25, 20)
+        names = sheet.shorten(", ".join(short_id(vm.vm) for vm in group), room)
         return f" vault {first.vault}, {plural(len(group), 'VM')}: {names}"
     where = f"vault {first.vault}, policy {first.policy}, {first.start} {first.timezone}"
-    return f" {glyphs.shorten(short_id(first.vm), max(width - len(where) - 5, 20))}: {where}"
+    return f" {sheet.shorten(short_id(first.vm), max(sheet.width - len(where) - 5, 20))}: {where}"
 
 
-def _indented(text: Text, by: int) -> RenderableType:
-    return Padding(text, (0, 0, 0, by))
-
-
-def _waiting(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:
-    def until(vm: WatchedVm) -> str:
-        return f"{vm.due_until:%Y-%m-%d %H:%M}" if vm.due_until else glyphs.dash
-
-    cells = [
-        (
-            short_id(vm.vm),
-            vm.vault,
-            vm.start,
-            vm.timezone,
-            until(vm),
-            "in progress" if vm.job_status else "not due yet",
-        )
-        for vm in sorted(vms, key=lambda vm: (vm.due_until is not None, str(vm.due_until), vm.vm))
-    ]
-    columns = (
-        Column("VM", share=3),
-        Column("vault", share=2),
-        Column("start"),
-        Column("zone", share=2),
-        Column("until (UTC)"),
-        Column("job"),
+def _waiting(vms: Sequence[WatchedVm], sheet: Sheet, max_rows: int | None) -> Table:
+    columns: tuple[Column[WatchedVm], ...] = (
+        text("VM", lambda vm: short_id(vm.vm), share=3),
+        text("vault", lambda vm: vm.vault, share=2),
+        text("start", lambda vm: vm.start),
+        text("zone", lambda vm: vm.timezone, share=2),
+        text("until (UTC)", lambda vm: f"{vm.due_until:%Y-%m-%d %H:%M}" if vm.due_until else sheet.dash),
+        text("job", lambda vm: "in progress" if vm.job_status else "not due yet"),
     )
-    return Rows("Waiting for the next backup", columns, cells[:max_rows], total=len(cells))
+    rows = sorted(vms, key=lambda vm: (vm.due_until is not None, str(vm.due_until), vm.vm))
+    return Table.of("Waiting for the next backup", columns, rows, most=max_rows)
 
 
-def _well(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:
-    cells = [
-        (
-            short_id(vm.vm),
-            vm.vault,
-            vm.start,
-            f"{vm.job_started:%Y-%m-%d %H:%M}" if vm.job_started else glyphs.dash,
-            f"{vm.delay_minutes:.0f}" if vm.delay_minutes is not None else glyphs.dash,
-            decimal(vm.longest_gap_hours) if vm.longest_gap_hours is not None else glyphs.dash,
-            f"{vm.rpo_hours:g}",
-        )
-        for vm in vms[:max_rows]
-    ]
-    columns = (
-        Column("VM", share=3),
-        Column("vault", share=2),
-        Column("start"),
-        Column("job started (UTC)"),
-        number("delay (min)"),
-        number("gap (h)"),
-        number("RPO (h)"),
+def _well(vms: Sequence[WatchedVm], sheet: Sheet, max_rows: int | None) -> Table:
+    columns: tuple[Column[WatchedVm], ...] = (
+        text("VM", lambda vm: short_id(vm.vm), share=3),
+        text("vault", lambda vm: vm.vault, share=2),
+        text("start", lambda vm: vm.start),
+        text("job started (UTC)", lambda vm: f"{vm.job_started:%Y-%m-%d %H:%M}" if vm.job_started else sheet.dash),
+        number("delay (min)", lambda vm: sheet.dash if vm.delay_minutes is None else f"{vm.delay_minutes:.0f}"),
+        number("gap (h)", lambda vm: sheet.dash if vm.longest_gap_hours is None else decimal(vm.longest_gap_hours)),
+        number("RPO (h)", lambda vm: f"{vm.rpo_hours:g}"),
     )
     note = "gap: longest time between two recovery points since the change"
-    return Rows("Backed up at the new time", columns, cells, total=len(vms), note=note)
+    return Table.of("Backed up at the new time", columns, vms, most=max_rows, note=note)
 
 
-def _remarks(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Iterator[RenderableType]:
-    others = "somebody else moved it; a rollback leaves it where it is"
-    texts = [
-        f"{short_id(vm.vm)}: {remark}"
-        for vm in vms
-        for remark in (*((others,) if vm.found_in_place else ()), *vm.remarks)
-    ]
+def _remarks(vms: Sequence[WatchedVm], sheet: Sheet, max_rows: int | None) -> Iterator[RenderableType]:
+    texts = [f"{short_id(vm.vm)}: {remark}" for vm in vms for remark in _remarks_of(vm)]
     if texts:
-        yield Text()
-        yield Text("Remarks", style="bold")
         more = len(texts) - len(texts[:max_rows])
-        yield bullets([*texts[:max_rows], *([f"and {more:,} more; see --format json"] if more else [])], glyphs)
+        yield from sheet.heading("Remarks")
+        yield sheet.bullets([*texts[:max_rows], *([f"and {more:,} more; see --format json"] if more else [])])
+
+
+def _remarks_of(vm: WatchedVm) -> Sequence[str]:
+    others = "somebody else moved it; a rollback leaves it where it is"
+    return (others, *vm.remarks) if vm.found_in_place else vm.remarks
 
 
 def _what_now(report: WatchReport) -> str:

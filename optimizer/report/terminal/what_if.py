@@ -1,169 +1,169 @@
-"""Answers to questions about a plan, for a terminal: what-if scenarios, and the influence of the prices."""
+"""Answers to what-if questions, for a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.report.terminal.sheet import (
-    Column,
-    Glyphs,
-    Page,
-    Rows,
-    bullets,
-    decimal,
-    number,
-    percent,
-    plural,
-    short_id,
-    signed,
-    table,
-)
-from optimizer.report.wording.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
+from optimizer.report.formats import decimal, percent, plural, short_id, signed
+from optimizer.report.table import Column, Table, number, text
+from optimizer.report.terminal.sheet import Page, Sheet
+from optimizer.report.wording.before_after import AT_RISK, AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
+from optimizer.report.wording.cost_terms import COST_TERMS
 from optimizer.report.wording.within_limits import within_limits
-from optimizer.whatif import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
+from optimizer.whatif import Figures, NewVm, Noticed, PlanFigures, ScenarioAnswer, StartChange, WhatIf
 
 SHOWN = 10
 """Maximum number of rows of each list on a terminal; JSON contains all rows."""
-
-_TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
-    ("risk", lambda one: one.cost.risk),
-    ("overlaps", lambda one: one.cost.overlap),
-    ("vault peak", lambda one: one.cost.vault_peak),
-    ("working hours", lambda one: one.cost.working_hours),
-    ("policy writes", lambda one: one.cost.policy_writes),
-    ("moves", lambda one: one.cost.moves),
-)
-
-_SHORT = {"policy writes": "writes", "vault peak": "vault", "working hours": "hours"}
-"""Names of terms that fit above a column."""
 
 
 def render_what_if(answer: WhatIf) -> Page:
     """Render the effect of each scenario on the base plan: all scenarios side by side, then one after the other."""
 
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def build(sheet: Sheet) -> Iterator[RenderableType]:
         if len(answer.scenarios) > 1:
-            yield table(_overview(answer, glyphs), glyphs, width)
+            yield sheet.table(_overview(answer, sheet))
         for scenario in answer.scenarios:
-            yield from _scenario(answer, scenario, glyphs, width)
+            yield from _scenario(answer, scenario, sheet)
         yield Text()
-        yield Text("No plan was written: put what is to hold into a rules file and plan with it.", style="dim")
+        yield Text("No plan was written. To keep a change, put it into a rules file and plan with it.", style="dim")
 
     return Page(build)
 
 
-def _overview(answer: WhatIf, glyphs: Glyphs) -> Rows:
-    columns = (
-        Column("scenario", share=1),
-        number("VMs"),
-        number("at risk/30 d"),
-        number("overlaps/30 d"),
-        number("peak"),
-        number("moves"),
-        number("writes"),
-        number("cost"),
-        number("captured"),
-        number("gap"),
+def _overview(answer: WhatIf, sheet: Sheet) -> Table:
+    def shown(value: Callable[[PlanFigures], str]) -> Callable[[tuple[str, PlanFigures | None]], str]:
+        return lambda row: sheet.dash if row[1] is None else value(row[1])
+
+    columns: tuple[Column[tuple[str, PlanFigures | None]], ...] = (
+        text("scenario", lambda row: row[0], share=1),
+        number("VMs", lambda row: "no schedule" if row[1] is None else f"{row[1].vms:,}"),
+        number("at risk/30 d", shown(lambda plan: decimal(plan.at_risk_per_month))),
+        number("overlaps/30 d", shown(lambda plan: decimal(plan.overlaps_per_month))),
+        number("peak", shown(lambda plan: f"{plan.peak_concurrency:,}")),
+        number("moves", shown(lambda plan: f"{plan.moved:,}")),
+        number("writes", shown(lambda plan: f"{plan.policies_written:,}")),
+        number("cost", shown(lambda plan: decimal(plan.cost.total))),
+        number("captured", shown(lambda plan: percent(plan.captured))),
+        number("gap", shown(lambda plan: decimal(plan.gap))),
     )
-    cells = [("base plan", *_overview_cells(answer.base))]
-    for one in answer.scenarios:
-        figures = _overview_cells(one.plan) if one.plan else ("no schedule", *[glyphs.dash] * 8)
-        cells.append((one.name, *figures))
-    return Rows(title="Scenarios", columns=columns, cells=cells)
+    rows = [("base plan", answer.base), *((scenario.name, scenario.plan) for scenario in answer.scenarios)]
+    return Table.of("Scenarios", columns, rows)
 
 
-def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
-    return (
-        f"{figures.vms:,}",
-        decimal(figures.at_risk_per_month),
-        decimal(figures.overlaps_per_month),
-        f"{figures.peak_concurrency:,}",
-        f"{figures.moved:,}",
-        f"{figures.policies_written:,}",
-        decimal(figures.cost.total),
-        percent(figures.captured),
-        decimal(figures.gap),
+def _scenario(answer: WhatIf, scenario: ScenarioAnswer, sheet: Sheet) -> Iterator[RenderableType]:
+    yield from sheet.heading(f"What if {scenario.name}")
+    remarks = [*(change for change in scenario.changes if change not in scenario.name), *scenario.notes]
+    if remarks:
+        yield sheet.bullets(remarks)
+    yield sheet.table(_comparison(answer.base, scenario))
+    yield Text()
+    yield from _verdict(answer, scenario, sheet)
+    if scenario.start_changes:
+        yield sheet.table(_start_changes(scenario.start_changes, answer.worth_a_move))
+    if scenario.new_vms:
+        yield sheet.table(_new_vms(scenario))
+
+
+def _new_vms(scenario: ScenarioAnswer) -> Table:
+    columns: tuple[Column[NewVm], ...] = (
+        text("VM", lambda new: short_id(new.vm), share=1),
+        text("like", lambda new: short_id(new.like), share=1),
+        text("start", lambda new: new.start),
     )
+    return Table.of("New VMs", columns, scenario.new_vms, most=SHOWN)
 
 
-def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    yield Text()
-    yield Text(glyphs.clean(f"What if {one.name}"), style="bold")
-    told = [*(change for change in one.changes if change not in one.name), *one.notes]
-    if told:
-        yield bullets(told, glyphs)
-    yield table(_comparison(answer.base, one), glyphs, width)
-    yield Text()
-    yield from _verdict(answer.base, one, answer.worth_a_move, glyphs)
-    if one.start_changes:
-        yield table(_start_changes(one.start_changes, answer.worth_a_move), glyphs, width)
-    if one.new_vms:
-        columns = (Column("VM", share=1), Column("like", share=1), Column("start"))
-        cells = [(short_id(new.vm), short_id(new.like), new.start) for new in one.new_vms[:SHOWN]]
-        yield table(Rows("New VMs", columns, cells, total=len(one.new_vms)), glyphs, width)
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the comparison: a figure of the plans, and of the base plan's schedule in the scenario.
+
+    Parameters
+    ----------
+    value
+        Returns the figure of a schedule.
+    whole
+        Whether the figure is a whole number.
+    """
+
+    label: str
+    value: Callable[[Figures], float]
+    whole: bool = False
+
+    def shown(self, figures: Figures) -> str:
+        value = self.value(figures)
+        return f"{value:,.0f}" if self.whole else decimal(value)
+
+    def difference(self, base: Figures, plan: Figures) -> str:
+        return _difference(self.value(plan) - self.value(base), whole=self.whole)
 
 
-def _weighted_lines(all_figures: Sequence[Figures]) -> list[tuple[str, Callable[[Figures], float]]]:
-    """Label and value of each weighted figure; empty if every VM has the weight 1 in both plans."""
-    if all(figures.weighted is None for figures in all_figures):
-        return []
+def _lines(weighted: bool) -> Iterator[_Line]:
+    """Figures of the comparison.
 
-    def at_risk(figures: Figures) -> float:
-        return figures.at_risk_per_month if figures.weighted is None else figures.weighted.at_risk_per_month
+    Parameters
+    ----------
+    weighted
+        Whether any VM has another weight than 1.
+    """
+    yield _Line("VMs", lambda figures: figures.vms, whole=True)
+    yield _Line(AT_RISK, lambda figures: figures.at_risk_per_month)
+    yield _Line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month)
+    if weighted:
+        yield _Line(AT_RISK_WEIGHTED, lambda figures: (figures.weighted or figures).at_risk_per_month)
+        yield _Line(OVERLAPS_WEIGHTED, lambda figures: (figures.weighted or figures).overlaps_per_month)
+    yield _Line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True)
+    yield _Line("expected starts in working hours per 30 days", lambda figures: figures.working_hours_starts)
+    yield _Line("VMs that move", lambda figures: figures.moved, whole=True)
+    yield _Line("policies written", lambda figures: figures.policies_written, whole=True)
+    for term in COST_TERMS:
+        yield _Line(f"cost: {term.name}", term.value)
+    yield _Line("cost, in at-risk backups", lambda figures: figures.cost.total)
 
-    def overlaps(figures: Figures) -> float:
-        return figures.overlaps_per_month if figures.weighted is None else figures.weighted.overlaps_per_month
 
-    return [(AT_RISK_WEIGHTED, at_risk), (OVERLAPS_WEIGHTED, overlaps)]
-
-
-def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
+def _comparison(base: PlanFigures, scenario: ScenarioAnswer) -> Table:
     """Table of the base plan, the base plan kept in the scenario, the plan made for the scenario, and the change."""
-    plan, kept = one.plan, one.kept
-
-    def line(name: str, of: Callable[[Figures], float], *, whole: bool = False) -> tuple[str, ...]:
-        show = (lambda value: f"{value:,.0f}") if whole else decimal
-        new = () if plan is None else (show(of(plan)), _difference(of(plan) - of(base), whole=whole))
-        return name, show(of(base)), show(of(kept)), *new
-
-    cells = [
-        line("VMs", lambda figures: figures.vms, whole=True),
-        line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
-        line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month),
-        *(line(*weighted) for weighted in _weighted_lines([base, kept, *([plan] if plan else [])])),
-        line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
-        line("expected starts in working hours per 30 days", lambda figures: figures.working_hours_starts),
-        line("VMs that move", lambda figures: figures.moved, whole=True),
-        line("policies written", lambda figures: figures.policies_written, whole=True),
-        *(line(f"cost: {name}", of) for name, of in _TERMS),
-        line("cost, in at-risk backups", lambda figures: figures.cost.total),
-        *_spreading_lines(base, plan),
+    plan, kept = scenario.plan, scenario.kept
+    every = [base, kept] if plan is None else [base, kept, plan]
+    figures = [
         (
-            "proven minimum cost",
-            decimal(base.bound),
-            "",
-            *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ()),
-        ),
-        ("gap: what any schedule could save at most", _gap(base), "", *((_gap(plan), "") if plan else ())),
-        ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
+            line.label,
+            line.shown(base),
+            line.shown(kept),
+            *((line.shown(plan), line.difference(base, plan)) if plan else ()),
+        )
+        for line in _lines(any(one.weighted is not None for one in every))
     ]
-    columns = [Column(""), number("base"), number("kept")]
-    if plan is not None:
-        columns += [number("new"), number("new - base")]
+    columns: list[Column[Sequence[str]]] = [text("", _cell(0)), number("base", _cell(1)), number("kept", _cell(2))]
     note = "base: the base plan; kept: its starts under the conditions of the scenario"
-    note += "" if plan is None else "; new: the plan for the scenario"
-    return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
+    if plan is not None:
+        columns += [number("new", _cell(3)), number("new - base", _cell(4))]
+        note += "; new: the plan for the scenario"
+    return Table.of("Against the base plan", columns, [*figures, *_proven_lines(base, plan)], note=note)
 
 
-def _spreading_lines(base: PlanFigures, plan: PlanFigures | None) -> Iterator[tuple[str, ...]]:
-    """What the plans spend to spread services, which the gap and what is captured leave out; nothing if that is 0."""
-    spent = [one.spreading_costs for one in (base, plan) if one is not None]
-    if any(spent):
-        new = () if plan is None else (decimal(spent[1]), _difference(spent[1] - spent[0], whole=False))
-        yield "of which spreads services, not in the gap", decimal(spent[0]), "", *new
+def _cell(index: int) -> Callable[[Sequence[str]], str]:
+    return lambda row: row[index]
+
+
+def _proven_lines(base: PlanFigures, plan: PlanFigures | None) -> Iterator[tuple[str, ...]]:
+    """What is proven of the plans; the base plan's schedule in the scenario has no such figures."""
+    spent, low = base.spreading_costs, base.bound
+    spends = "of which spreads services, not in the gap"
+    if plan is None:
+        yield from [(spends, decimal(spent), "")] if spent else []
+        yield "proven minimum cost", decimal(low), ""
+        yield "gap: what any schedule could save at most", _gap(base), ""
+        yield "captured, against", _captured(base), ""
+        return
+    if spent or plan.spreading_costs:
+        yield spends, decimal(spent), "", decimal(plan.spreading_costs), signed(plan.spreading_costs - spent)
+    yield "proven minimum cost", decimal(low), "", decimal(plan.bound), signed(plan.bound - low)
+    yield "gap: what any schedule could save at most", _gap(base), "", _gap(plan), ""
+    yield "captured, against", _captured(base), "", _captured(plan), ""
 
 
 def _gap(plan: PlanFigures) -> str:
@@ -181,33 +181,42 @@ def _difference(value: float, *, whole: bool) -> str:
     return (f"{value:+,.0f}" if round(value) else "0") if whole else signed(value)
 
 
-def _verdict(base: PlanFigures, one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _verdict(answer: WhatIf, scenario: ScenarioAnswer, sheet: Sheet) -> Iterator[RenderableType]:
     """Sentences about whether the base plan holds, and about what is proven."""
-    if one.broken:
-        yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
-    if one.no_schedule is not None:
-        yield Text("No schedule keeps the rules of this scenario:", style="yellow")
-        yield bullets(one.no_schedule.splitlines(), glyphs)
-        if one.ways_out:
-            yield Text("What would make a schedule possible, the cheapest first:")
-            yield bullets(one.ways_out[:SHOWN], glyphs)
-        else:
-            yield Text("Nothing was found that would make a schedule possible.", style="dim")
+    if scenario.broken:
+        yield sheet.line("The base plan does not hold: it breaks " + ", ".join(scenario.broken), "yellow")
+    if scenario.no_schedule is not None:
+        yield from _no_schedule(scenario.no_schedule, scenario.ways_out, sheet)
         return
-    assert one.plan is not None and one.optimum_change is not None
-    if not one.broken:
-        saved = one.kept.cost.total - one.plan.cost.total
-        yield Text(f"The base plan holds; planning again saves {decimal(saved)} at-risk backups per 30 days")
-    low, high = one.optimum_change.low, one.optimum_change.high
-    yield Text(f"The minimum cost changes by {signed(low)} to {signed(high)}, proven")
-    yield from (Text(sentence) for sentence in _limits(base, one.plan))
-    common = one.plan.vms - len(one.new_vms)
-    yield Text(_elsewhere(len(one.start_changes), common, one.noticed, least))
+    yield from (Text(sentence) for sentence in _found(answer, scenario))
+
+
+def _no_schedule(reasons: str, ways_out: Sequence[str], sheet: Sheet) -> Iterator[RenderableType]:
+    yield Text("No schedule keeps the rules of this scenario:", style="yellow")
+    yield sheet.bullets(reasons.splitlines())
+    if ways_out:
+        yield Text("What would make a schedule possible, the cheapest first:")
+        yield sheet.bullets(ways_out[:SHOWN])
+    else:
+        yield Text("Nothing was found that would make a schedule possible.", style="dim")
+
+
+def _found(answer: WhatIf, scenario: ScenarioAnswer) -> Iterator[str]:
+    """What the plan for a scenario saves, what is proven about its cost, and how many starts change."""
+    plan, change = scenario.plan, scenario.optimum_change
+    assert plan is not None and change is not None
+    if not scenario.broken:
+        saved = scenario.kept.cost.total - plan.cost.total
+        yield f"The base plan holds; planning again saves {decimal(saved)} at-risk backups per 30 days"
+    yield f"The minimum cost changes by {signed(change.low)} to {signed(change.high)}, proven"
+    yield from _limits(answer.base, plan)
+    common = plan.vms - len(scenario.new_vms)
+    yield _elsewhere(len(scenario.start_changes), common, scenario.noticed, answer.worth_a_move)
 
 
 def _limits(base: PlanFigures, plan: PlanFigures) -> Iterator[str]:
     """Limits under which the minimum costs of both plans are proven."""
-    of_base, of_plan = (within_limits(one, one.vms) for one in (base, plan))
+    of_base, of_plan = (within_limits(figures, figures.vms) for figures in (base, plan))
     if of_base == of_plan:
         if of_plan:
             yield f"Both minimum costs are proven for schedules {of_plan}"
@@ -220,131 +229,32 @@ def _limits(base: PlanFigures, plan: PlanFigures) -> Iterator[str]:
 def _elsewhere(changed: int, common: int, noticed: Noticed, least: float) -> str:
     """Number of VMs whose start changes, and number of VMs whose change matters."""
     starts = "starts" if changed == 1 else "start"
-    said = f"{plural(changed, 'VM')} of {common:,} {starts} at another time than in the base plan"
+    sentence = f"{plural(changed, 'VM')} of {common:,} {starts} at another time than in the base plan"
     parts = [f"{noticed.must:,} must"] if noticed.must else []
     if noticed.gain or noticed.lose:
         parts.append(f"{noticed.gain:,} gain and {noticed.lose:,} lose {least:g} or more")
     elif changed > noticed.must:
         parts.append(f"none {'of the others ' if parts else ''}gains or loses as much as {least:g}")
-    return f"{said}: {', '.join(parts)}" if parts else said
+    return f"{sentence}: {', '.join(parts)}" if parts else sentence
 
 
-def _start_changes(changes: Sequence[StartChange], least: float) -> Rows:
-    shown = changes[:SHOWN]
-    must = any(one.must for one in changes)
-    columns = [
-        Column("VM", share=3),
-        Column("service", share=2),
-        Column("today"),
-        Column("base plan"),
-        Column("new plan"),
-        number("change"),
-        *([Column("must")] if must else []),
+def _start_changes(changes: Sequence[StartChange], least: float) -> Table:
+    columns: list[Column[StartChange]] = [
+        text("VM", lambda change: short_id(change.vm), share=3),
+        text("service", lambda change: short_id(change.service), share=2),
+        text("today", lambda change: change.today),
+        text("base plan", lambda change: change.base),
+        text("new plan", lambda change: change.scenario),
+        number("change", lambda change: signed(change.cost_change)),
     ]
-    cells = [
-        (short_id(one.vm), short_id(one.service), one.today, one.base, one.scenario, signed(one.cost_change))
-        + (("yes" if one.must else "",) if must else ())
-        for one in shown
-    ]
-    return Rows(
-        title="VMs that start at another time",
-        columns=columns,
-        cells=cells,
-        total=len(changes),
-        note=(
-            "change: in the VM's own risk and its part of overlap and vault peaks, in at-risk backups per 30 days; no "
-            f"VM is moved to gain less than {least:g}, the price of a move"
-            + ("; must: the scenario forbids its start in the base plan" if must else "")
-        ),
-        styles=["" if one.must or abs(one.cost_change) >= least else "dim" for one in shown],
+    note = (
+        "change: in the VM's own risk and its part of overlap and vault peaks, in at-risk backups per 30 days; no "
+        f"VM is moved to gain less than {least:g}, the price of a move"
     )
-
-
-def render_sensitivity(answer: Sensitivity) -> Page:
-    """Render how the plan changes with the prices, and what is proven about every good schedule."""
-
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        yield Text("How the plan depends on the prices", style="bold")
-        yield table(_prices(answer), glyphs, width)
-        yield Text()
-        steady = sum(one.same_at_all_prices for one in answer.vms)
-        slight = sum(not one.same_at_all_prices and one.most_changed < answer.worth_a_move for one in answer.vms)
-        yield Text(
-            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at all of these prices; "
-            f"{slight:,} more start at another time at some prices, but never gain {answer.worth_a_move:g} or more"
-        )
-        yield from _stability(answer, glyphs, width)
-
-    return Page(build)
-
-
-def _prices(answer: Sensitivity) -> Rows:
-    base = answer.base
-    cells = [("base plan", "", *_price_cells(base, base), "")]
-    for one in answer.prices:
-        matter = one.noticed.gain + one.noticed.lose
-        differ = f"{matter:,} of {one.vms_changed:,}" if one.vms_changed else "0"
-        cells.append((one.price, f"{one.value:g}", *_price_cells(one.plan, one.kept), differ))
-    columns = (
-        Column("price"),
-        number("is"),
-        number("at risk"),
-        *(number(_SHORT.get(name, name)) for name, _ in _TERMS),
-        number("cost"),
-        number("kept"),
-        number("moved"),
-        number("matter"),
-    )
-    return Rows(
-        title="Each price halved and doubled",
-        columns=columns,
-        cells=cells,
-        note="at risk: backups per 30 days; risk to moves: the cost by term, at the price of the row; risk differs "
-        "from at risk by weights and by gains that are not credited; hours: new starts in working hours; kept: what "
-        "the base plan costs at that price; "
-        f"matter: number of VMs that gain or lose at least {answer.worth_a_move:g}, the usual price of a move, among "
-        "those that start at another time than in the base plan",
-    )
-
-
-def _price_cells(plan: PlanFigures, kept: Figures) -> tuple[str, ...]:
-    return (
-        decimal(plan.at_risk_per_month),
-        *(decimal(of(plan)) for _, of in _TERMS),
-        decimal(plan.cost.total),
-        decimal(kept.cost.total),
-        f"{plan.moved:,}",
-    )
-
-
-def _stability(answer: Sensitivity, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """What every schedule near the optimum has in common, as far as the bound can tell."""
-    fixed = [one for one in answer.vms if one.verdict == "fixed"]
-    leaving = [one for one in answer.vms if one.must_move]
-    ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0
-    yield Text()
-    within = within_limits(answer.base, answer.base.vms)
-    every = f"every schedule {within} that costs at most" if within else "every schedule that costs at most"
-    yield Text(f"Proven for {every} {percent(answer.tolerance)} more than the optimum", style="bold")
-    yield bullets(
-        [
-            f"{plural(len(fixed), 'VM')} at the plan's start; not decided for {len(answer.vms) - len(fixed):,}",
-            f"{plural(len(leaving), 'VM')} not at today's start: every such schedule moves them",
-            f"{percent(ruled_out)} of the starts that the rules allow are ruled out",
-        ],
-        glyphs,
-    )
-    shown = sorted(leaving, key=lambda one: (len(one.starts_possible), one.vm))
-    if shown:
-        cells = [
-            (short_id(one.vm), short_id(one.service), one.today, one.start, f"{len(one.starts_possible)}")
-            for one in shown[:SHOWN]
-        ]
-        columns = (
-            Column("VM", share=3),
-            Column("service", share=2),
-            Column("today"),
-            Column("plan"),
-            number("starts possible"),
-        )
-        yield table(Rows("VMs that every good schedule moves", columns, cells, total=len(shown)), glyphs, width)
+    if any(change.must for change in changes):
+        columns.append(text("must", lambda change: "yes" if change.must else ""))
+        note += "; must: the scenario forbids its start in the base plan"
+    return Table.of(
+        "VMs that start at another time", columns, changes, most=SHOWN, note=note,
+        style=lambda change: "" if change.must or abs(change.cost_change) >= least else "dim",
+    )  # fmt: skip

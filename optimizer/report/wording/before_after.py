@@ -2,58 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optimizer.documents import Summary, TodayAndPlan
-from optimizer.report.terminal.sheet import Column, Glyphs, Rows, decimal, number, percent, relative_change
-from optimizer.report.wording.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
+from optimizer.report.formats import decimal, is_zero, percent, relative_change
+from optimizer.report.table import Column, Table, number, text
+from optimizer.report.wording.expected import expected_risk
 
 AT_RISK = "at-risk backups per 30 days"
+
+AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED = (
+    f"{figure}, weighted by the rules" for figure in ("at-risk backups", "overlapping snapshots")
+)
+"""Labels of at-risk backups and of overlapping snapshots, both per 30 days, in which a VM counts with its weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureLine:
-    """A figure of today's schedule and of the plan, with its label."""
+    """A figure of today's schedule and of the plan, with its label.
+
+    Parameters
+    ----------
+    whole
+        Whether the figure is a whole number.
+    """
 
     label: str
     today: float
     plan: float
     whole: bool = False
 
-    def cells(self, glyphs: Glyphs) -> tuple[str, str, str, str]:
-        """Label, both figures and the relative change."""
-        today, plan = (f"{value:,.0f}" if self.whole else decimal(value) for value in (self.today, self.plan))
+    def shown(self, value: float) -> str:
+        """One of the two figures, formatted."""
+        return f"{value:,.0f}" if self.whole else decimal(value)
+
+    def change(self, none: str) -> str:
+        """Relative change, or ``none`` if today's figure is too small for one."""
         change = relative_change(self.today, self.plan)
         if change is None:
-            return self.label, today, plan, glyphs.dash
-        return self.label, today, plan, f"+{percent(change)}" if self.plan > self.today else percent(change)
+            return none
+        return f"+{percent(change)}" if self.plan > self.today else percent(change)
 
 
-def before_and_after(summary: Summary, glyphs: Glyphs) -> Rows:
-    """Table of the figures of a summary before and after the plan."""
-    overlaps, in_hours = shown_overlaps(summary), summary.working_hours_starts
-    lines = [
-        *at_risk_lines(summary),
-        FigureLine("expected overlapping snapshots per 30 days", overlaps.today, overlaps.plan),
-        *weighted_lines(summary),
-        FigureLine(
-            "most overlapping start windows in one service",
-            summary.peak_concurrency.today,
-            summary.peak_concurrency.plan,
-            whole=True,
-        ),
-    ]
-    if in_hours is not None:
-        lines.append(FigureLine("expected starts in working hours per 30 days", in_hours.today, in_hours.plan))
-    lines.append(FigureLine("cost, in at-risk backups", summary.cost.today, summary.cost.plan))
-    return Rows(
-        title="Before and after",
-        columns=(Column(""), number("today"), number("plan"), number("change")),
-        cells=[line.cells(glyphs) for line in lines],
+def before_and_after(summary: Summary, dash: str) -> Table:
+    """Table of the figures of a summary before and after the plan.
+
+    Parameters
+    ----------
+    summary
+        Summary of the plan.
+    dash
+        Text in place of a change that would be misleading.
+    """
+    columns: tuple[Column[FigureLine], ...] = (
+        text("", lambda line: line.label),
+        number("today", lambda line: line.shown(line.today)),
+        number("plan", lambda line: line.shown(line.plan)),
+        number("change", lambda line: line.change(dash)),
     )
+    return Table.of("Before and after", columns, list(_lines(summary)))
 
 
-def at_risk_lines(summary: Summary) -> list[FigureLine]:
+def _lines(summary: Summary) -> Iterator[FigureLine]:
+    overlaps, peak, in_hours = shown_overlaps(summary), summary.peak_concurrency, summary.working_hours_starts
+    yield from _at_risk_lines(summary)
+    yield FigureLine("expected overlapping snapshots per 30 days", overlaps.today, overlaps.plan)
+    yield from weighted_lines(summary)
+    yield FigureLine("most overlapping start windows in one service", peak.today, peak.plan, whole=True)
+    if in_hours is not None:
+        yield FigureLine("expected starts in working hours per 30 days", in_hours.today, in_hours.plan)
+    yield FigureLine("cost, in at-risk backups", summary.cost.today, summary.cost.plan)
+
+
+def _at_risk_lines(summary: Summary) -> list[FigureLine]:
     """At-risk backups: first what to expect on days that the plan did not see, if known, then the model's figures."""
     model = summary.at_risk_per_month
     expected = expected_risk(summary)
@@ -63,14 +85,6 @@ def at_risk_lines(summary: Summary) -> list[FigureLine]:
         FigureLine(f"{AT_RISK}, on days the plan did not see", expected.today, expected.plan),
         FigureLine(f"{AT_RISK}, by the model", model.today, model.plan),
     ]
-
-
-def expected_risk(summary: Summary) -> TodayAndPlan | None:
-    """At-risk backups on days that the plan did not see; None if the plan does not state them."""
-    expected = summary.expected_change
-    if expected is None or expected.today is None or expected.plan is None:
-        return None
-    return TodayAndPlan(today=expected.today, plan=expected.plan)
 
 
 def shown_overlaps(summary: Summary) -> TodayAndPlan:
@@ -89,7 +103,7 @@ def shown_overlaps(summary: Summary) -> TodayAndPlan:
 
 def nonzero_overlaps(counted: float, exact: float) -> float:
     """The count of expected overlaps, or the exact number if the count is shown as 0.00."""
-    return counted if decimal(counted).strip("0.,") else exact
+    return exact if is_zero(decimal(counted)) else counted
 
 
 def weighted_lines(summary: Summary) -> list[FigureLine]:

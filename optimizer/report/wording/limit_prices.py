@@ -1,15 +1,13 @@
-"""Limits that bind in a plan, for a terminal."""
+"""Limits that bind in a plan, and what raising each by one would save."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
-from rich.console import RenderableType
-from rich.text import Text
+from collections.abc import Sequence
 
 from optimizer.model.phrases import some_of
 from optimizer.plan import LimitPriceEntry
-from optimizer.report.terminal.sheet import Column, Glyphs, Page, Rows, decimals, number, plural, table
+from optimizer.report.formats import plural
+from optimizer.report.table import Column, Table, figure, number, text
 from optimizer.solve import LimitKind
 
 _ONE_MORE = {
@@ -25,77 +23,51 @@ LEAST = 0.005
 """A saving below this is shown as zero."""
 
 
-def render_limits(prices: Sequence[LimitPriceEntry]) -> Page:
-    """Render the limits that bind and what raising each by one would save, the largest saving first."""
-
-    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        rows = _limits(prices)
-        if rows.cells:
-            yield table(rows, glyphs, width)
-        for sentence in limits_sentences(prices):
-            yield Text()
-            yield Text(glyphs.clean(sentence))
-
-    return Page(build)
-
-
-def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
-    return Rows(
-        title="Limits that bind",
-        columns=(
-            Column("limit", share=1),
-            Column("of"),
-            number("now"),
-            number("then"),
-            number("saves"),
-            number("at risk"),
-            number("overlaps"),
-        ),
-        cells=limit_cells(prices),
-        note=(
-            "each limit is raised by one, alone; saves: largest saving found, in cost per 30 days; at risk and "
-            "overlaps: change per 30 days. Windows, pins, separate and order cannot be raised by one; "
-            "'explain' shows what they cost a VM"
-        ),
+def limits_table(prices: Sequence[LimitPriceEntry]) -> Table:
+    """Table of the limits with a price: name, unit, present and raised value, and what changes."""
+    columns: tuple[Column[LimitPriceEntry], ...] = (
+        text("limit", _name, share=1),
+        text("of", lambda price: _ONE_MORE[price.kind]),
+        number("now", lambda price: f"{price.was:g}"),
+        number("then", lambda price: f"{price.to:g}"),
+        number("saves", lambda price: f"{price.saves:,.2f}"),
+        figure("at risk", lambda price: price.at_risk_change),
+        figure("overlaps", lambda price: price.overlaps_change),
     )
-
-
-def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
-    """Cells of the limits with a price: name, unit, present and raised value, and what changes."""
-    worth = [one for one in prices if one.saves >= LEAST]
-    return list(
-        zip(
-            [_name(one) for one in worth],
-            [_ONE_MORE[one.kind] for one in worth],
-            [f"{one.was:g}" for one in worth],
-            [f"{one.to:g}" for one in worth],
-            [f"{one.saves:,.2f}" for one in worth],
-            decimals(one.at_risk_change for one in worth),
-            decimals(one.overlaps_change for one in worth),
-            strict=True,
-        )
+    note = (
+        "each limit is raised by one, alone; saves: largest saving found, in cost per 30 days; at risk and "
+        "overlaps: change per 30 days. Windows, pins, separate and order cannot be raised by one; "
+        "'explain' shows what they cost a VM"
     )
+    return Table.of("Limits that bind", columns, [price for price in prices if price.saves >= LEAST], note=note)
 
 
 def limits_sentences(prices: Sequence[LimitPriceEntry]) -> list[str]:
     """Sentences about limits: the vault that needs policies most, and limits that do not deserve a row."""
     if not prices:
         return ["No limit binds: raising any of them by one allows nothing new."]
-    said = []
-    vaults = [one for one in prices if one.vault is not None and one.saves >= LEAST]
-    if vaults:
-        worst = max(vaults, key=lambda one: one.saves)
-        said.append(
-            f"Vault that needs policies most: {worst.vault}; one more would save {worst.saves:.2f} per 30 days."
-        )
-    idle = [one for one in prices if one.saves < LEAST]
-    if idle:
-        raised = "raising it by one" if len(idle) == 1 else "raising any of them by one"
-        which = f"({some_of([_name(one) for one in idle])}), but {raised} would save less than {LEAST} per 30 days"
-        count = plural(len(idle), "limit" if len(idle) == len(prices) else "further limit")
-        said.append(f"{count} {'binds' if len(idle) == 1 else 'bind'} {which}.")
-    return said
+    idle = [price for price in prices if price.saves < LEAST]
+    return [*_neediest_vault(prices), *_idle(idle, "limit" if len(idle) == len(prices) else "further limit")]
 
 
-def _name(one: LimitPriceEntry) -> str:
-    return one.name if one.vault is None else f"policies in {one.vault}"
+def _neediest_vault(prices: Sequence[LimitPriceEntry]) -> list[str]:
+    vaults = [price for price in prices if price.vault is not None and price.saves >= LEAST]
+    if not vaults:
+        return []
+    worst = max(vaults, key=lambda price: price.saves)
+    return [f"Vault that needs policies most: {worst.vault}; one more would save {worst.saves:.2f} per 30 days."]
+
+
+def _idle(idle: Sequence[LimitPriceEntry], noun: str) -> list[str]:
+    """Limits that bind and save too little to be shown."""
+    if not idle:
+        return []
+    binds, raised = ("binds", "raising it") if len(idle) == 1 else ("bind", "raising any of them")
+    names = some_of([_name(price) for price in idle])
+    return [
+        f"{plural(len(idle), noun)} {binds} ({names}), but {raised} by one would save less than {LEAST} per 30 days."
+    ]
+
+
+def _name(price: LimitPriceEntry) -> str:
+    return price.name if price.vault is None else f"policies in {price.vault}"

@@ -8,7 +8,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from optimizer.documents import CreatePolicy
-from optimizer.report.terminal.sheet import plural
+from optimizer.report.formats import plural
 
 if TYPE_CHECKING:
     from optimizer.rollout import Prepared, RunOutcome

@@ -1,15 +1,14 @@
-"""Table of rules with ``order``: time between one set of VMs and the next, for a terminal and for the page."""
+"""Table of rules with ``order``: time between one set of VMs and the next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from optimizer.documents import OrderGap
-from optimizer.report.terminal.sheet import Column, Rows, number, short_id
+from optimizer.report.formats import short_id
+from optimizer.report.table import Column, Table, number, text
 
 ORDER_TITLE = "Order of backups"
-
-ORDER_COLUMNS = ("group", "first", "ends (UTC)", "next", "begins (UTC)", "later by", "limit", "")
 
 ORDER_NOTE = (
     "group: the service or the vault, or the rule where it orders all its VMs together; each row shows the day that "
@@ -19,42 +18,33 @@ ORDER_NOTE = (
 )
 
 
-def order_rows(gaps: Sequence[OrderGap], max_rows: int) -> Rows:
-    """Table of the gaps between neighboring sets; empty if no rule has ``order``."""
-    group, first, ends, following, begins, later_by, limit, verdict = ORDER_COLUMNS
-    return Rows(
-        title=ORDER_TITLE,
-        columns=(
-            Column(group, share=2),
-            Column(first, share=2),
-            Column(ends),
-            Column(following, share=2),
-            Column(begins),
-            number(later_by),
-            number(limit),
-            Column(verdict),
-        ),
-        cells=order_cells(gaps[:max_rows]),
-        total=len(gaps),
-        note=ORDER_NOTE,
+def orders_table(gaps: Sequence[OrderGap], most: int | None = None) -> Table:
+    """Table of the gaps between neighboring sets; empty if no rule has ``order``.
+
+    Parameters
+    ----------
+    gaps
+        Gaps between neighboring sets, the worst first.
+    most
+        Maximum number of rows to show.  None: all.
+    """
+    columns: tuple[Column[OrderGap], ...] = (
+        text("group", lambda gap: short_id(gap.group) if gap.group else gap.rule, share=2),
+        text("first", lambda gap: gap.first.strip('"'), share=2),
+        text("ends (UTC)", lambda gap: gap.ends),
+        text("next", lambda gap: gap.second.strip('"'), share=2),
+        text("begins (UTC)", lambda gap: gap.begins),
+        number("later by", _later_by),
+        number("limit", lambda gap: "none" if gap.within is None else _duration(gap.within)),
+        text("", _verdict),
     )
+    return Table.of(ORDER_TITLE, columns, gaps, most=most, note=ORDER_NOTE)
 
 
-def order_cells(gaps: Sequence[OrderGap]) -> list[tuple[str, ...]]:
-    """Cells of the table."""
-    return [
-        (
-            short_id(gap.group) if gap.group else gap.rule,
-            gap.first.strip('"'),
-            gap.ends,
-            gap.second.strip('"'),
-            gap.begins,
-            _later_by(gap),
-            "none" if gap.within is None else _duration(gap.within),
-            "" if gap.holds else "too early" if gap.hours < 0 else "too late",
-        )
-        for gap in gaps
-    ]
+def _verdict(gap: OrderGap) -> str:
+    if gap.holds:
+        return ""
+    return "too early" if gap.hours < 0 else "too late"
 
 
 def _later_by(gap: OrderGap) -> str:

@@ -9,7 +9,7 @@ from optimizer.model.rule_windows import DateRange, Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import WEEKDAYS
-from optimizer.report.terminal.sheet import plural
+from optimizer.report.formats import plural
 
 EVERY_VM = "every VM"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rules
-from optimizer.report.terminal.sheet import plural
+from optimizer.report.formats import plural
 
 _NAMED = 3
 """Maximum number of date ranges of one rule that a sentence lists."""

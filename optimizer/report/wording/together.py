@@ -1,11 +1,12 @@
-"""Services whose start windows overlap, for a terminal and for the page."""
+"""Services whose start windows overlap."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from optimizer.documents import ServiceTogether
-from optimizer.report.terminal.sheet import Column, Rows, decimal, decimals, number, short_id
+from optimizer.report.formats import decimal, short_id
+from optimizer.report.table import Column, Table, count, figure, number, text
 
 TITLE = "Services whose start windows overlap"
 
@@ -19,49 +20,36 @@ COSTS_EXPLAINED = (
 """Explanation of the columns with costs."""
 
 
-def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
-    """Table of the services whose start windows overlap, all of them or some."""
-    return Rows(
-        title=TITLE,
-        columns=(
-            Column("service", share=1),
-            number("VMs"),
-            Column("start"),
-            Column("first at (UTC)"),
-            number("overlaps/30 d"),
-            number("cost of these"),
-            number("spreading"),
-        ),
-        cells=together_cells(services[:max_rows]),
-        total=len(services),
-        note=COSTS_EXPLAINED,
+def together_table(services: Sequence[ServiceTogether], most: int | None = None) -> Table:
+    """Table of the services whose start windows overlap, all of them or some.
+
+    Parameters
+    ----------
+    services
+        Services, in their order.
+    most
+        Maximum number of rows to show.  None: all.
+    """
+    columns: tuple[Column[ServiceTogether], ...] = (
+        text("service", lambda entry: short_id(entry.service), share=1),
+        count("VMs", lambda entry: entry.vms),
+        text("start", _start),
+        text("first at (UTC)", lambda entry: entry.at),
+        figure("overlaps/30 d", lambda entry: entry.overlaps_per_month),
+        figure("cost of these", lambda entry: entry.overlaps_cost),
+        number("spreading", _spreading),
     )
+    return Table.of(TITLE, columns, services, most=most, note=COSTS_EXPLAINED)
 
 
-def together_cells(services: Sequence[ServiceTogether]) -> list[tuple[str, ...]]:
-    """Cells of the table."""
-    return list(
-        zip(
-            [short_id(one.service) for one in services],
-            [f"{one.vms:,}" for one in services],
-            [_start(one) for one in services],
-            [one.at for one in services],
-            decimals(one.overlaps_per_month for one in services),
-            decimals(one.overlaps_cost for one in services),
-            [_spreading(one) for one in services],
-            strict=True,
-        )
-    )
+def _start(entry: ServiceTogether) -> str:
+    if entry.at_once is not None:
+        return f"{entry.at_once:,} of {entry.vms:,} overlap"
+    return "all together" if entry.same_start else "all overlap"
 
 
-def _start(one: ServiceTogether) -> str:
-    if one.at_once is not None:
-        return f"{one.at_once:,} of {one.vms:,} overlap"
-    return "all together" if one.same_start else "all overlap"
-
-
-def _spreading(one: ServiceTogether) -> str:
-    if one.spreading_costs is None:
-        return one.spreading
-    at_most = "" if one.spreading_proven else "at most "
-    return f"{at_most}{decimal(one.spreading_costs)}{' (limit)' if one.spreading == 'over a limit' else ''}"
+def _spreading(entry: ServiceTogether) -> str:
+    if entry.spreading_costs is None:
+        return entry.spreading
+    at_most = "" if entry.spreading_proven else "at most "
+    return f"{at_most}{decimal(entry.spreading_costs)}{' (limit)' if entry.spreading == 'over a limit' else ''}"

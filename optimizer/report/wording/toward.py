@@ -1,9 +1,10 @@
-"""Breaches that a plan of ``plan --toward`` leaves, for a terminal and the page."""
+"""Breaches that a plan of ``plan --toward`` leaves."""
 
 from __future__ import annotations
 
-from optimizer.documents import Toward
-from optimizer.report.terminal.sheet import Column, Rows, number, plural
+from optimizer.documents import RuleToward, Toward
+from optimizer.report.formats import plural
+from optimizer.report.table import Column, Table, count, prose
 
 
 def toward_sentence(toward: Toward, max_moves: int | None) -> str:
@@ -23,16 +24,12 @@ def _violations(count: int) -> str:
     return "1 VM" if count == 1 else f"{count:,} VMs"
 
 
-def toward_rows(toward: Toward) -> Rows:
+def toward_table(toward: Toward) -> Table:
     """Table of the rules that today's schedule breaks, and of the breaches that are left."""
-    return Rows(
-        title="Rules that today's schedule breaks",
-        columns=(Column("rule", share=1, prose=True), number("VMs today"), number("after this plan")),
-        cells=toward_cells(toward),
-        note="VMs that break the rule, without those that no plan may move; a VM counts once for each rule",
+    columns: tuple[Column[RuleToward], ...] = (
+        prose("rule", lambda rule: rule.rule, share=1),
+        count("VMs today", lambda rule: rule.today),
+        count("after this plan", lambda rule: rule.left),
     )
-
-
-def toward_cells(toward: Toward) -> list[tuple[str, ...]]:
-    """Rule, and the number of VMs that break it today and in the plan."""
-    return [(one.rule, f"{one.today:,}", f"{one.left:,}") for one in toward.rules]
+    note = "VMs that break the rule, without those that no plan may move; a VM counts once for each rule"
+    return Table.of("Rules that today's schedule breaks", columns, toward.rules, note=note)

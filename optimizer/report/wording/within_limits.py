@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from optimizer.report.terminal.sheet import plural
+from optimizer.report.formats import plural
 
 
 class WithLimits(Protocol):

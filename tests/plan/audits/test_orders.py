@@ -11,7 +11,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.audits.orders import order_gaps
-from optimizer.report.wording.orders import order_rows
+from optimizer.report.wording.orders import orders_table
 from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, SUNDAYS, inventory, policy
 
 BERLIN = "W. Europe Standard Time"
@@ -46,7 +46,7 @@ def test_a_limit_of_hours_tells_what_is_too_late() -> None:
     found, starts = two()
     gaps = order_gaps(found, rules(within=6.0), starts, SNAPSHOT_MINUTES)
     assert not gaps[0].holds
-    assert order_rows(gaps, 10).cells[0][-3:] == ("12 h 45 min", "6 h", "too late")
+    assert orders_table(gaps, 10).cells[0][-3:] == ("12 h 45 min", "6 h", "too late")
 
 
 def test_a_set_that_begins_too_early_has_negative_hours() -> None:
@@ -54,7 +54,7 @@ def test_a_set_that_begins_too_early_has_negative_hours() -> None:
     found, starts = two("21:00", "22:00")
     (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
     assert (gap.hours, gap.holds) == (-1.25, False)
-    assert order_rows((gap,), 10).cells[0][-3:] == ("-1 h 15 min", "none", "too early")
+    assert orders_table((gap,), 10).cells[0][-3:] == ("-1 h 15 min", "none", "too early")
 
 
 def test_both_ends_of_the_distance_are_shown() -> None:
@@ -62,7 +62,7 @@ def test_both_ends_of_the_distance_are_shown() -> None:
     found, starts = two("22:00", "23:30", zone=BERLIN)
     (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
     assert (gap.ends, gap.hours, gap.hours_most) == ("23:15", 0.25, 1.25)
-    assert order_rows((gap,), 10).cells[0][5] == "15 min to 1 h 15 min"
+    assert orders_table((gap,), 10).cells[0][5] == "15 min to 1 h 15 min"
 
 
 def test_only_nights_with_both_are_compared() -> None:
@@ -81,7 +81,7 @@ def test_within_limits_the_largest_distance(within: float, verdict: str) -> None
     clashes = Clashes(SNAPSHOT_MINUTES)
     first, second = (found.policy(item).pattern(found.horizon) for item in found.items)
     clash = clashes.matrix(clashes.number("before", first, second, within))[starts[0], starts[1]]
-    assert (gap.holds, order_rows((gap,), 10).cells[0][-1]) == (not clash, verdict)
+    assert (gap.holds, orders_table((gap,), 10).cells[0][-1]) == (not clash, verdict)
 
 
 def test_the_largest_distance_is_over_all_vms_of_both_sets() -> None:

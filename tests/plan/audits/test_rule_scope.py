@@ -16,7 +16,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan import prepare
 from optimizer.plan.audits.rule_scope import idle_rules, notes_on_scope
-from optimizer.report.terminal.plan import render_audit
+from optimizer.report.terminal.audit import render_audit
 from optimizer.report.terminal.sheet import to_text
 from optimizer.workflow import audit_case
 from tests.plan.estates import arm_estate, write_inputs

@@ -11,7 +11,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan import prepare
 from optimizer.plan.notes.rule_notes import notes_on_freeze, notes_on_rpo
-from optimizer.report.terminal.plan import render_audit
+from optimizer.report.terminal.audit import render_audit
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar.recovery import rpo_of_items
 from optimizer.workflow import audit_case, make_plan

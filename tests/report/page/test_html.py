@@ -17,10 +17,12 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import parse_minute
 from optimizer.plan.explanations.limit_prices import LimitPriceEntry
 from optimizer.report.figures import OTHERS
-from optimizer.report.page.html import FIRST_VMS, render_html
+from optimizer.report.formats import decimal, short_id
+from optimizer.report.page.html import render_html
+from optimizer.report.page.vm_loads import FIRST_VMS
 from optimizer.report.terminal.plan import render_plan, render_report
-from optimizer.report.terminal.sheet import decimal, short_id, to_text
-from optimizer.report.wording.orders import ORDER_TITLE, order_cells
+from optimizer.report.terminal.sheet import to_text
+from optimizer.report.wording.orders import ORDER_TITLE, orders_table
 from optimizer.solve.problem.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.terminal.test_plan import unchanged
@@ -236,7 +238,7 @@ def test_the_page_and_the_report_have_the_table_of_the_order() -> None:
         within=3.0,
     )  # fmt: skip
     plan = PLAN.model_copy(update={"orders": (gap,)})
-    cells = order_cells(plan.orders)[0]
+    cells = orders_table(plan.orders).cells[0]
     reader = Reader()
     reader.feed(render_html(plan, INVENTORY, SmallLoadSource(INVENTORY)))
     page = " | ".join(text.strip() for text in reader.text if text.strip() and text.strip() not in {"(", ")"})

@@ -7,8 +7,9 @@ from bokeh.models import GlyphRenderer, Line
 
 from optimizer.documents.moves_document import Knee, MovesCurve, MovesPoint
 from optimizer.report.charts import moves_chart
-from optimizer.report.terminal.moves import knee_sentence, moves_sentences, render_moves_curve
+from optimizer.report.terminal.moves import render_moves_curve
 from optimizer.report.terminal.sheet import to_text
+from optimizer.report.wording.moves import knee_sentence, moves_sentences
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
 INVENTORY = make_inventory()

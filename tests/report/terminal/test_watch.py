@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from optimizer.report.terminal.sheet import Page, to_text
-from optimizer.report.terminal.shell import command_lines, shell_lines
+from optimizer.report.terminal.shell import shell_lines
 from optimizer.report.terminal.watch import render_watch
 from optimizer.rollout.watch.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id
@@ -174,7 +174,7 @@ def test_a_printed_command_can_be_pasted() -> None:
     word = "--ca-file=" + "x" * 120
     console = Console(width=60, file=io.StringIO(), color_system=None)
     command = f"backup-optimizer watch 'my plan.json' {word}"
-    console.print(Page(lambda _, width: command_lines(command, width, 6)), crop=False)
+    console.print(Page(lambda sheet: sheet.commands(command, 6)), crop=False)
     file = console.file
     assert isinstance(file, io.StringIO)
     lines = file.getvalue().rstrip("\n").split("\n")
