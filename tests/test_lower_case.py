@@ -17,7 +17,7 @@ ALLOWED = {
     "intake/arm_ids.py": (1, "the type of a resource is cut out of an id"),
     "arm/vm_policy.py": (2, "a key of JSON is made from a word; texts at any depth are folded for a digest"),
     "intake/load_files/csv_load.py": (2, "suffix of a file and names of columns"),
-    "demo/fleet.py": (4, "names and keys are made from words"),
+    "demo/demo_policy.py": (4, "names and keys are made from words"),
     "intake/resource_files/read_resources.py": (1, "similar spellings of a key are looked for"),
     "intake/resource_files/resource_shapes.py": (1, "values at any depth are compared without case"),
     "intake/resource_files/template.py": (1, "the function toLower of templates"),
