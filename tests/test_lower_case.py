@@ -24,7 +24,7 @@ ALLOWED = {
     "intake/vm_list/vm_columns.py": (2, "names of columns"),
     "model/caseless.py": (3, "the one place that converts"),
     "model/timegrid.py": (4, "names of time zones"),
-    "plan/policy_names.py": (1, "a word of a template"),
+    "model/policy_names.py": (1, "a word of a template"),
     "report/page/vm_loads.py": (1, "names are sorted for people"),
     "report/wording/rule_words.py": (1, "Python's True is true in TOML"),
     "report/terminal/explanation.py": (1, "the first letter of a sentence"),
@@ -38,7 +38,7 @@ TAKEN_APART = {
     "intake/listing.py": (1, "a name such as group/vm, which is no id"),
     "intake/resource_files/template.py": (1, "the end of an id is replaced"),
     "model/arm_id.py": (1, "the one place that takes ids apart"),
-    "plan/diff.py": (1, "the end of an id is replaced"),
+    "plan/make/diff.py": (1, "the end of an id is replaced"),
 }
 """Number of calls of ``rpartition("/")`` that each file may have, with the reason."""
 
