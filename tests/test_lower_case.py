@@ -18,7 +18,7 @@ ALLOWED = {
     "arm/vm_policy.py": (2, "a key of JSON is made from a word; texts at any depth are folded for a digest"),
     "intake/load_files/csv_load.py": (2, "suffix of a file and names of columns"),
     "demo/demo_policy.py": (4, "names and keys are made from words"),
-    "intake/resource_files/read_resources.py": (1, "similar spellings of a key are looked for"),
+    "intake/resource_files/reading.py": (1, "similar spellings of a key are looked for"),
     "intake/resource_files/resource_shapes.py": (1, "values at any depth are compared without case"),
     "intake/resource_files/template.py": (1, "the function toLower of templates"),
     "intake/vm_list/vm_columns.py": (2, "names of columns"),

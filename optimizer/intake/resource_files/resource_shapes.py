@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from optimizer.intake.arm_ids import type_of_id
 from optimizer.intake.json_files import fault_of
+from optimizer.model.raw import mapping
 from optimizer.ports import Resource
 
 Kind = Literal["vaults", "policies", "protected_items", "vms", "vault_settings"]
@@ -94,20 +95,38 @@ def to_arm(kind: Kind, resource: Mapping[str, Any]) -> Resource:
         moved back into ``properties``. Nulls, names and times that the CLI writes differently are converted to ARM's
         form.
     """
-    by_cli = "resourceGroup" in resource and "subscriptionId" not in resource
-    arm: Resource = {key: resource[key] for key in _TOP_LEVEL if key in resource}
-    flat = {key: value for key, value in resource.items() if key not in arm and key not in _OF_THE_PRINTER}
-    if "properties" not in arm and flat:
-        arm["properties"] = flat
-    if by_cli:
+    arm = _nested(resource)
+    if "resourceGroup" in resource and "subscriptionId" not in resource:  # as the Azure CLI prints resources
         arm = _without_cli_spelling(arm)
     properties = arm.get("properties")
-    if isinstance(properties, dict):
-        if kind == "vms":
-            arm["properties"] = {key: value for key, value in properties.items() if key not in _NOT_KEPT}
-        elif kind == "protected_items":
-            _name_the_vm(properties)
+    if isinstance(properties, dict) and kind in _FINISH:
+        arm["properties"] = _FINISH[kind](properties)
     return arm
+
+
+def _nested(resource: Mapping[str, Any]) -> Resource:
+    """Fields that an estate keeps; flattened properties are moved back into ``properties``."""
+    arm: Resource = {key: resource[key] for key in _TOP_LEVEL if key in resource}
+    flat = {key: resource[key] for key in resource if key not in arm and key not in _OF_THE_PRINTER}
+    return arm | {"properties": flat} if flat and "properties" not in arm else arm
+
+
+def _without_private_parts(properties: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in properties.items() if key not in _NOT_KEPT}
+
+
+def _with_named_vm(properties: dict[str, Any]) -> dict[str, Any]:
+    """Copy the VM id to the usual field if only Resource Graph's field states it."""
+    vm_id = mapping(properties.get("dataSourceInfo")).get("resourceID")
+    stated = properties.get("sourceResourceId") or properties.get("virtualMachineId")
+    return {**properties, "sourceResourceId": vm_id} if isinstance(vm_id, str) and not stated else properties
+
+
+_FINISH: dict[Kind, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "vms": _without_private_parts,
+    "protected_items": _with_named_vm,
+}
+"""Last step of the conversion of properties, by kind."""
 
 
 def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tuple[str, object, object]]:
@@ -121,17 +140,22 @@ def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tup
         Resources as returned by :func:`to_arm`. Text is compared without regard to case.
     """
     for path in _COMPARED[kind]:
-        values: list[Any] = [one, other]
-        for key in path.split("."):
-            values = [value.get(key) if isinstance(value, dict) else None for value in values]
-        yield from _differences(path, values[0], values[1])
+        yield from _differences(path, _at(one, path), _at(other, path))
+
+
+def _at(resource: Resource, path: str) -> Any:
+    """Value at a path of keys; None if there is none."""
+    value: Any = resource
+    for key in path.split("."):
+        value = mapping(value).get(key)
+    return value
 
 
 def _differences(path: str, one: object, other: object) -> Iterator[tuple[str, object, object]]:
     if one is None or other is None:
         return  # a field that one copy does not state is not a difference
     if isinstance(one, dict) and isinstance(other, dict):
-        for key in (key for key in one if key in other):
+        for key in filter(other.__contains__, one):
             yield from _differences(f"{path}.{key}", one[key], other[key])
     elif _without_case(one) != _without_case(other):
         yield path, one, other
@@ -145,21 +169,14 @@ def _without_case(value: object) -> object:
 
 def _without_cli_spelling(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        return {
-            _CLI_SPELLING.get(name, name): _without_cli_spelling(inner, name)
-            for name, inner in value.items()
-            if inner is not None
-        }
+        stated = ((name, inner) for name, inner in value.items() if inner is not None)
+        return {_CLI_SPELLING.get(name, name): _without_cli_spelling(inner, name) for name, inner in stated}
     if isinstance(value, list):
         return [_without_cli_spelling(inner, key) for inner in value]
-    if key in _NOMINAL_TIMES and isinstance(value, str) and (match := _CLI_TIME.fullmatch(value)):
-        return match[1] + "Z"
-    return value
+    return _with_z(value) if key in _NOMINAL_TIMES else value
 
 
-def _name_the_vm(properties: dict[str, Any]) -> None:
-    """Copy the VM id to the usual field if only Resource Graph's field states it."""
-    source = properties.get("dataSourceInfo")
-    vm_id = source.get("resourceID") if isinstance(source, dict) else None
-    if isinstance(vm_id, str) and not (properties.get("sourceResourceId") or properties.get("virtualMachineId")):
-        properties["sourceResourceId"] = vm_id
+def _with_z(value: Any) -> Any:
+    """A nominal time as ARM writes it; other values as they are."""
+    match = _CLI_TIME.fullmatch(value) if isinstance(value, str) else None
+    return f"{match[1]}Z" if match else value

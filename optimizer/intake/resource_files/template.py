@@ -54,17 +54,23 @@ class Template:
         entries = list(listed.values()) if isinstance(listed, dict) else listed
         for number, entry in enumerate(entries if isinstance(entries, list) else [], start=1):
             where = f"{place} {number}"
-            if not isinstance(entry, dict):
+            if isinstance(entry, dict):
+                yield from self._entry(entry, outer_type, outer_name, where)
+            else:
                 yield where, "it is not an object"
-                continue
-            kind = f"{outer_type}/{entry.get('type')}".lstrip("/")
-            try:
-                name = f"{outer_name}/{self.evaluate(entry.get('name'))}".lstrip("/")
-                yield where, self._resource(entry, kind, name)
-            except TemplateError as exc:
-                yield f"{where} ({kind} {entry.get('name')!r})", str(exc)
-                continue
-            yield from self._nested(entry.get("resources"), kind, name, f"{where}, resource")
+
+    def _entry(
+        self, entry: Mapping[str, Any], outer_type: str, outer_name: str, where: str
+    ) -> Iterator[tuple[str, Resource | str]]:
+        """A resource and the resources inside it; nothing inside a resource that cannot be read."""
+        kind = f"{outer_type}/{entry.get('type')}".lstrip("/")
+        try:
+            name = f"{outer_name}/{self.evaluate(entry.get('name'))}".lstrip("/")
+            yield where, self._resource(entry, kind, name)
+        except TemplateError as exc:
+            yield f"{where} ({kind} {entry.get('name')!r})", str(exc)
+            return
+        yield from self._nested(entry.get("resources"), kind, name, f"{where}, resource")
 
     def _resource(self, entry: Mapping[str, Any], kind: str, name: str) -> Resource:
         names = name.split("/")
@@ -80,16 +86,20 @@ class Template:
 
         If other files list the vault, the ids of the vault and its contents come from there.
         """
-        group_id = group_id or self.group_id
-        if not group_id and Caseless(kind).key.startswith("microsoft.recoveryservices/vaults"):
-            vault_id = (self.vault_ids or {}).get(Caseless(names[0]))
-            group_id = (vault_id or "").partition("/providers/")[0]
+        group_id = group_id or self.group_id or self._group_of_vault(kind, names[0])
         if not group_id:
             raise TemplateError(
                 "a template does not say its subscription and resource group; give --resource-group, or the list of "
                 "vaults as well"
             )
         return join_id(group_id, kind, names)
+
+    def _group_of_vault(self, kind: str, vault: str) -> str:
+        """ARM id of the resource group of a vault that other files list, for the vault itself and its contents."""
+        if not Caseless(kind).key.startswith("microsoft.recoveryservices/vaults"):
+            return ""
+        vault_id = (self.vault_ids or {}).get(Caseless(vault)) or ""
+        return vault_id.partition("/providers/")[0]
 
     def evaluate(self, value: object, depth: int = 0) -> Any:
         """A value of the template in which every expression is replaced by its result.
@@ -105,11 +115,13 @@ class Template:
             return {key: self.evaluate(inner, depth + 1) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.evaluate(inner, depth + 1) for inner in value]
-        if not isinstance(value, str) or not (value.startswith("[") and value.endswith("]")):
-            return value
-        if value.startswith("[["):
-            return value[1:]
-        return _Expression(self, value, depth).result()
+        return self._evaluate_text(value, depth) if isinstance(value, str) else value
+
+    def _evaluate_text(self, text: str, depth: int) -> Any:
+        """Value of a text: that of the expression in brackets, or the text itself; ``[[`` stands for a bracket."""
+        if not (text.startswith("[") and text.endswith("]")):
+            return text
+        return text[1:] if text.startswith("[[") else _Expression(self, text, depth).result()
 
     def _part_of(self, value: object) -> Any:
         """The part of a value that can be evaluated, without members that cannot."""
@@ -162,15 +174,19 @@ class Template:
     def _resource_id(self, arguments: list[str]) -> str:
         """``resourceId([subscription], [group], type, name, ...)``: the type is the first argument with a slash."""
         at = next((place for place, argument in enumerate(arguments) if "/" in argument), -1)
-        names = [part for argument in arguments[at + 1 :] for part in argument.split("/")]
-        if not 0 <= at <= 2 or arguments[at].count("/") != len(names):
+        names = "/".join(arguments[at + 1 :]).split("/")
+        if not 0 <= at <= 2 or not names[0] or arguments[at].count("/") != len(names):
             raise TemplateError(f"resourceId({', '.join(arguments)}) does not name a resource")
-        group_id = ""
-        if at == 2:
-            group_id = f"/subscriptions/{arguments[0]}/resourceGroups/{arguments[1]}"
-        elif at == 1 and self.group_id:
-            group_id = self.group_id.rpartition("/")[0] + "/" + arguments[0]
-        return self._id(arguments[at], names, group_id)
+        return self._id(arguments[at], names, self._group_of(arguments[:at]))
+
+    def _group_of(self, leading: list[str]) -> str:
+        """ARM id of the resource group that the arguments before the type state; empty if they state none."""
+        match leading:
+            case [subscription, group]:
+                return f"/subscriptions/{subscription}/resourceGroups/{group}"
+            case [group] if self.group_id:
+                return f"{self.group_id.rpartition('/')[0]}/{group}"
+        return ""
 
 
 def _format(pattern: object, *arguments: object) -> str:
@@ -241,12 +257,19 @@ class _Expression:
             return int(text)
         if kind != "name" or nesting > _MOST_EXPRESSIONS or not self._skip("("):
             raise self._fault()
+        return self._members_of(self._template.call(text, self._arguments(nesting), self._depth))
+
+    def _arguments(self, nesting: int) -> list[Any]:
+        """Arguments of a call, up to its closing parenthesis."""
         arguments: list[Any] = []
         while not self._skip(")"):
             if arguments and not self._skip(","):
                 raise self._fault()
             arguments.append(self._value(nesting + 1))
-        value = self._template.call(text, arguments, self._depth)
+        return arguments
+
+    def _members_of(self, value: Any) -> Any:
+        """Member of a result that the expression asks for, such as ``.id``; the result itself if it asks for none."""
         while self._skip("."):
             member = self._next()[1]
             if not isinstance(value, dict) or member not in value:
