@@ -17,8 +17,10 @@ import numpy as np
 
 from optimizer.documents.plan_document import PLAN_SCHEMA_VERSION, PlanDocument, ScheduleEntry, TodayAndPlan
 from optimizer.model.occupancy import count_overlaps
+from optimizer.model.pattern import Pattern
 from optimizer.model.rules import converted_overlap_price
-from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence, parse_start, parse_weekday, resolve_zone
+from optimizer.model.snapshot_timing import USUAL_TIMING
+from optimizer.model.timegrid import Frequency, Horizon, Recurrence, parse_start, parse_weekday, resolve_zone
 
 Content = Mapping[str, Any]
 
@@ -88,6 +90,7 @@ def _overlaps(plan: PlanDocument, starts: list[str]) -> float:
         np.array(service, dtype=np.int64),
         {pattern: np.array(rows, dtype=np.int64) for pattern, rows in patterns.items()},
         np.array([parse_start(start) for start in starts], dtype=np.int64),
+        np.tile(USUAL_TIMING.overlap, (len(services), 1)),
     )
     return round(float(overlaps.sum()), 6)
 

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray
-from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, NUM_OPTIONS, START_WINDOW_MINUTES, Pattern
+from optimizer.model.pattern import Pattern
+from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, NUM_OPTIONS
 
 Demand = Literal["apart", "before", "after"]
 """Relation that the VMs of one pattern must have to those of another."""
@@ -17,16 +18,9 @@ NOON = MINUTES_PER_DAY // 2
 
 
 class Clashes:
-    """Clash matrices, each computed once and numbered.
+    """Clash matrices, each computed once and numbered."""
 
-    Parameters
-    ----------
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
-    """
-
-    def __init__(self, snapshot_minutes: int) -> None:
-        self._snapshot_minutes = snapshot_minutes
+    def __init__(self) -> None:
         self._number: dict[tuple[Demand, float | None, Pattern, Pattern], int] = {}
         self._matrices: list[BoolArray] = []
         self._hours: list[FloatArray] = []
@@ -82,12 +76,12 @@ class Clashes:
 
     def _occupied(self, pattern: Pattern) -> FloatArray:
         if pattern not in self._occupancy:
-            self._occupancy[pattern] = pattern.occupancy(self._snapshot_minutes).astype(np.float64)
+            self._occupancy[pattern] = pattern.occupancy().astype(np.float64)
         return self._occupancy[pattern]
 
     def _nights(self, pattern: Pattern) -> Nights:
         if pattern not in self._spans:
-            self._spans[pattern] = nights(pattern, self._snapshot_minutes)
+            self._spans[pattern] = nights(pattern)
         return self._spans[pattern]
 
 
@@ -117,7 +111,7 @@ class Nights:
         return np.asarray(np.isfinite(self.begins))
 
 
-def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
+def nights(pattern: Pattern) -> Nights:
     """Beginning and end of each night of a pattern.
 
     A night lasts from noon to noon in the pattern's local time and is named after the weekday on which it begins. A
@@ -126,9 +120,7 @@ def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
     Parameters
     ----------
     pattern
-        Runs and UTC offsets.
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
+        Runs, UTC offsets and timing of the snapshots.
     """
     first = np.full((NUM_OPTIONS, 7), np.inf)
     last = np.full((NUM_OPTIONS, 7), -np.inf)
@@ -140,7 +132,7 @@ def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
             first[option, night] = min(first[option, night], wall)
             last[option, night] = max(last[option, night], wall)
     least, most = min(pattern.offsets), max(pattern.offsets)
-    length, run = START_WINDOW_MINUTES + snapshot_minutes, np.isfinite(first)
+    length, run = pattern.timing.window_minutes, np.isfinite(first)
     return Nights(
         begins=first - most,
         begins_at_most=np.where(run, first - least, -np.inf),

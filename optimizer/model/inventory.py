@@ -12,8 +12,10 @@ from typing import Any
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import NOTHING, Caseless, hold
 from optimizer.model.job_owners import JobOwners
+from optimizer.model.pattern import Pattern
 from optimizer.model.raw import word
-from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
+from optimizer.model.snapshot_timing import USUAL_TIMING, SnapshotTiming, common_timing
+from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Recurrence, resolve_zone
 
 MAX_POLICIES_PER_VAULT = 200
 """Number of policies that one vault may hold (Azure Backup FAQ, 2025-12-30; the support matrix states more)."""
@@ -41,6 +43,8 @@ class Vault:
         ARM id, as Azure returned it.
     other_policies
         Number of policies for other workloads (SQL, files ...), which also count toward the vault's limit.
+    timing
+        Start delay of the vault's backups, and length of their snapshots.
     """
 
     id: ArmId
@@ -49,6 +53,7 @@ class Vault:
     resource_group: str = ""
     location: str = ""
     other_policies: int = 0
+    timing: SnapshotTiming = USUAL_TIMING
 
     def __post_init__(self) -> None:
         hold(self, ArmId, ["id"])
@@ -116,9 +121,9 @@ class Policy:
         """Whether snapshots are crash-consistent and involve no VM agent, extension, VSS or fsfreeze."""
         return word(self.properties.get("snapshotConsistencyType")) == "OnlyCrashConsistent"
 
-    def pattern(self, horizon: Horizon) -> Pattern:
-        """Position in the week of the start windows of each start option of this policy."""
-        return Pattern(self.recurrence, horizon.offsets(resolve_zone(self.timezone)))
+    def pattern(self, horizon: Horizon, timing: SnapshotTiming) -> Pattern:
+        """Position in the week of the start windows of each start option; see :meth:`Inventory.pattern`."""
+        return Pattern(self.recurrence, horizon.offsets(resolve_zone(self.timezone)), timing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +252,28 @@ class Inventory:
     def vault(self, of: ProtectedItem | Policy) -> Vault:
         """The vault of an item or a policy."""
         return self.vaults[of.vault_id]
+
+    def timing(self, of: ProtectedItem | Policy) -> SnapshotTiming:
+        """Start delay and snapshot length of the backups of an item or a policy."""
+        return self.vaults[of.vault_id].timing
+
+    def pattern(self, policy: Policy) -> Pattern:
+        """Position in the week of the start windows of each start option of a policy."""
+        return policy.pattern(self.horizon, self.timing(policy))
+
+    @cached_property
+    def service_timing(self) -> Mapping[str, SnapshotTiming]:
+        """Timing of the snapshots of each service, by the service's name.
+
+        Raises
+        ------
+        DataError
+            The VMs of a service are in vaults with different timings.
+        """
+        timings: dict[str, dict[SnapshotTiming, None]] = {}
+        for item in self.items:
+            timings.setdefault(self.vm(item).service_name, {})[self.timing(item)] = None
+        return {name: common_timing(name, of_service) for name, of_service in timings.items()}
 
     @cached_property
     def row_of_vm(self) -> Mapping[ArmId, int]:

@@ -5,20 +5,19 @@ These figures are for people.  They are computed directly from the inventory and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory
-from optimizer.model.overlap import exact_overlap_probability, overlap_probability
+from optimizer.model.pattern import ClockReading, Pattern
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
     NUM_OPTIONS,
     SLOTS_PER_DAY,
     SLOTS_PER_WEEK,
-    ClockReading,
-    Pattern,
 )
 from optimizer.model.weights import weight_levels
 from optimizer.model.working_hours import WorkingHours
@@ -38,29 +37,25 @@ def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:
 
 
 def items_by_pattern(inventory: Inventory) -> dict[Pattern, IntArray]:
-    """Rows of the items that share a recurrence and the UTC offsets of their zone."""
-    known: dict[tuple[object, str], Pattern] = {}
+    """Rows of the items that share a recurrence, the UTC offsets of their zone, and the timing of their snapshots."""
+    known: dict[tuple[object, str, SnapshotTiming], Pattern] = {}
     rows: dict[Pattern, list[int]] = {}
     for row, item in enumerate(inventory.items):
         policy = inventory.policy(item)
-        key = (policy.recurrence, policy.timezone)
+        key = (policy.recurrence, policy.timezone, inventory.timing(policy))
         if key not in known:
-            known[key] = policy.pattern(inventory.horizon)
+            known[key] = inventory.pattern(policy)
         rows.setdefault(known[key], []).append(row)
     return {pattern: np.array(of_pattern, dtype=np.int64) for pattern, of_pattern in rows.items()}
 
 
-def service_occupancy(
-    inventory: Inventory, starts: IntArray, snapshot_minutes: int
-) -> tuple[tuple[str, ...], IntArray]:
+def service_occupancy(inventory: Inventory, starts: IntArray) -> tuple[tuple[str, ...], IntArray]:
     """Number of VMs of each service whose start windows touch each half hour of the week.
 
     Parameters
     ----------
     starts
         Shape (num_items,): start option of every item in the zone of its policy.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
 
     Returns
     -------
@@ -71,7 +66,7 @@ def service_occupancy(
     names, service = item_services(inventory)
     occupancy = np.zeros((len(names), SLOTS_PER_WEEK), dtype=np.int64)
     for pattern, rows in items_by_pattern(inventory).items():
-        windows = pattern.occupancy(snapshot_minutes).astype(np.int64)
+        windows = pattern.occupancy().astype(np.int64)
         np.add.at(occupancy, service[rows], windows[starts[rows]])
     return names, occupancy
 
@@ -88,7 +83,7 @@ def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
         Shape (num_items,): start option of every item in the zone of its policy.
     """
     _, service = item_services(inventory)
-    return count_overlaps(service, items_by_pattern(inventory), starts)
+    return count_overlaps(service, items_by_pattern(inventory), starts, overlap_by_service(inventory))
 
 
 def exact_overlaps(inventory: Inventory, starts: IntArray) -> float:
@@ -101,8 +96,9 @@ def exact_overlaps(inventory: Inventory, starts: IntArray) -> float:
     starts
         Shape (num_items,): start option of every item in the zone of its policy.
     """
-    _, service = item_services(inventory)
-    return float(count_overlaps(service, items_by_pattern(inventory), starts, exact_overlap_probability).sum())
+    names, service = item_services(inventory)
+    probability = _padded([inventory.service_timing[name].exact_overlap for name in names])
+    return float(count_overlaps(service, items_by_pattern(inventory), starts, probability).sum())
 
 
 def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
@@ -117,9 +113,10 @@ def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArra
     """
     names, service = item_services(inventory)
     patterns, total = items_by_pattern(inventory), np.zeros(len(names))
+    probability = overlap_by_service(inventory)
     for step, heavy in weight_levels(weights):
         chosen = {pattern: rows[heavy[rows]] for pattern, rows in patterns.items()}
-        total += step * count_overlaps(service, chosen, starts)
+        total += step * count_overlaps(service, chosen, starts, probability)
     return total
 
 
@@ -127,7 +124,7 @@ def count_overlaps(
     service: IntArray,
     patterns: Mapping[Pattern, IntArray],
     starts: IntArray,
-    probability_of: Callable[[int], float] = overlap_probability,
+    probability: FloatArray,
 ) -> FloatArray:
     """Expected overlapping snapshots of each service per 30 days; shape (num_services,).
 
@@ -139,20 +136,39 @@ def count_overlaps(
         Rows of the items of each pattern.
     starts
         Shape (num_items,): start option of every item.
-    probability_of
-        Probability that two snapshots overlap, given the number of half hours between their scheduled starts; 0 from
-        some distance on.
+    probability
+        Shape (num_services, n): probability that two snapshots of a service overlap, by the number of half hours
+        between their scheduled starts.
     """
     pairs = np.zeros(int(service.max(initial=-1)) + 1)
     for reading in ClockReading:
         runs = _count_starts(service, patterns, starts, reading)
-        pairs += probability_of(0) * (runs * (runs - 1) / 2).sum(axis=1)
-        distance = 1
-        while probability := probability_of(distance):
-            pairs += probability * (runs * np.roll(runs, -distance, axis=1)).sum(axis=1)
-            distance += 1
+        pairs += probability[:, 0] * (runs * (runs - 1) / 2).sum(axis=1)
+        for distance in range(1, probability.shape[1]):
+            pairs += probability[:, distance] * (runs * np.roll(runs, -distance, axis=1)).sum(axis=1)
     monthly: FloatArray = pairs * HORIZON_DAYS / 7 / len(ClockReading)
     return monthly
+
+
+def overlap_by_service(inventory: Inventory) -> FloatArray:
+    """Priced probability that two snapshots of a service overlap, by service and distance in half hours.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (num_services, n), in the order of sorted names; see
+        :attr:`optimizer.model.snapshot_timing.SnapshotTiming.overlap`.
+    """
+    names, _ = item_services(inventory)
+    return _padded([inventory.service_timing[name].overlap for name in names])
+
+
+def _padded(rows: Sequence[Sequence[float]]) -> FloatArray:
+    """Rows of several lengths as an array, with zeros at their ends."""
+    padded = np.zeros((len(rows), max(map(len, rows), default=1)))
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
 
 
 def service_starts(inventory: Inventory, starts: IntArray) -> IntArray:
@@ -178,7 +194,7 @@ def _count_starts(
     return runs
 
 
-def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minutes: int) -> IntArray:
+def windows_met(inventory: Inventory, starts: IntArray, row: int) -> IntArray:
     """Largest number of overlapping windows of an item's service within the item's own window, by option; shape (48,).
 
     Parameters
@@ -187,14 +203,12 @@ def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minut
         Shape (num_items,): start option of every item.
     row
         Row of the item, whose windows are examined at every option.  The item itself counts.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     """
     _, service = item_services(inventory)
     met = np.zeros(SLOTS_PER_WEEK, dtype=np.int64)
     own = np.zeros((SLOTS_PER_DAY, SLOTS_PER_WEEK), dtype=np.bool_)
     for pattern, rows in items_by_pattern(inventory).items():
-        windows = pattern.occupancy(snapshot_minutes)
+        windows = pattern.occupancy()
         others = rows[(service[rows] == service[row]) & (rows != row)]
         met += windows[starts[others]].sum(axis=0)
         if row in rows:
@@ -211,10 +225,8 @@ def working_hours_starts(inventory: Inventory, hours: WorkingHours, starts: IntA
     starts
         Shape (num_items,): start option of every item.
     """
-    recurrences = (inventory.policy(item).recurrence for item in inventory.items)
-    return sum(
-        float(hours.starts(recurrence)[start]) for recurrence, start in zip(recurrences, starts.tolist(), strict=True)
-    )
+    by_option = (hours.starts(inventory.policy(item).recurrence, inventory.timing(item)) for item in inventory.items)
+    return sum(float(expected[start]) for expected, start in zip(by_option, starts.tolist(), strict=True))
 
 
 def typical_day(occupancy: IntArray) -> IntArray:

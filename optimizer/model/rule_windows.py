@@ -18,8 +18,8 @@ from optimizer.model.rule_values import (
     is_date,
     parse_date,
 )
+from optimizer.model.snapshot_timing import USUAL_TIMING
 from optimizer.model.timegrid import (
-    DEFAULT_SNAPSHOT_MINUTES,
     MINUTES_PER_DAY,
     MINUTES_PER_WEEK,
     START_WINDOW_MINUTES,
@@ -132,7 +132,7 @@ def longest_stretch(windows: Sequence[Window]) -> int:
 
 def too_short(windows: Sequence[Window]) -> str:
     """Why no start window can ever fit into the ``allow`` windows of a rule; empty if one can."""
-    longest, needed = longest_stretch(windows), START_WINDOW_MINUTES + DEFAULT_SNAPSHOT_MINUTES
+    longest, needed = longest_stretch(windows), USUAL_TIMING.window_minutes
     if not windows or longest >= needed:
         return ""
     first = windows[0]
@@ -144,7 +144,7 @@ def too_short(windows: Sequence[Window]) -> str:
     until = (first.start + needed) % MINUTES_PER_DAY
     return (
         f"{lasts}, and no backup fits: a start window needs {_duration(needed)}, {_duration(START_WINDOW_MINUTES)} in "
-        f"which Azure may start it and {DEFAULT_SNAPSHOT_MINUTES} min for the snapshot; make one longer, as "
+        f"which Azure may start it and {USUAL_TIMING.snapshot_minutes} min for the snapshot; make one longer, as "
         f'{{ from = "{format_minute(first.start)}", to = "{format_minute(until)}" }} or later, or take the rule out'
     )
 

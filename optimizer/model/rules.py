@@ -15,11 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, Vault, Vm
-from optimizer.model.overlap import DAILY_PAIR
 from optimizer.model.policy_template import NameTemplate
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Criteria, Selector, Separate, Sets, fits, selector_of
+from optimizer.model.snapshot_timing import USUAL_TIMING
 from optimizer.model.timegrid import Frequency
 from optimizer.model.working_hours import WorkingHours
 
@@ -69,7 +69,7 @@ def converted_overlap_price(overlap: float) -> float:
     >>> round(converted_overlap_price(0.02), 4)
     0.0145
     """
-    return overlap * PAIR_SLOTS_TOGETHER / DAILY_PAIR
+    return overlap * PAIR_SLOTS_TOGETHER / USUAL_TIMING.daily_pair
 
 
 def _replaced(overlap: object) -> str:

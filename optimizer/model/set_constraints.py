@@ -68,9 +68,7 @@ def no_gates(num_vms: int = 0) -> Gates:
     )
 
 
-def gates_between(
-    inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int, *, while_applying: bool = False
-) -> Gates:
+def gates_between(inventory: Inventory, rules: Rules, stays: BoolArray, *, while_applying: bool = False) -> Gates:
     """Build the gates of the rules that keep sets of VMs apart or in order.
 
     Every earlier set of ``order`` comes before every later one, also on days on which no set between them runs. A VM
@@ -85,13 +83,11 @@ def gates_between(
         Rules with ``separate`` and ``order``. ``separate = true`` is a cap of one and makes no gate.
     stays
         Shape (V,): whether each VM is immovable.
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
     while_applying
         Leave ``within`` out. VMs move one by one, so two sets that must follow each other closely cannot do so between
         the first move and the last.
     """
-    clashes = Clashes(snapshot_minutes)
+    clashes = Clashes()
     gates_of: list[list[int]] = [[] for _ in inventory.items]
     names: list[str] = []
     opponents: list[list[tuple[int, int]]] = []

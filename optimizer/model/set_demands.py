@@ -11,10 +11,10 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray
 from optimizer.model.clashes import Clashes, Demand
 from optimizer.model.inventory import Inventory
+from optimizer.model.pattern import Pattern
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector, set_of
-from optimizer.model.timegrid import Pattern
 
 MOST_HOURS = 24
 """Maximum ``within`` of a rule, in hours."""
@@ -97,7 +97,7 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
                 item = inventory.items[row]
                 policy_id = item.policy_id
                 if policy_id not in patterns:
-                    patterns[policy_id] = inventory.policy(item).pattern(inventory.horizon)
+                    patterns[policy_id] = inventory.pattern(inventory.policy(item))
                 group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
                 place = (number, patterns[policy_id], bool(stays[row]))
                 group.setdefault(place, Side(*place)).rows.append(row)
@@ -144,19 +144,17 @@ def in_several_sets(inventory: Inventory, rule: Rule) -> int:
     return found
 
 
-def standing_clashes(
-    inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int
-) -> list[tuple[int, str]]:
+def standing_clashes(inventory: Inventory, rules: Rules, stays: BoolArray) -> list[tuple[int, str]]:
     """Immovable VMs that clash with other immovable VMs today, each with the name of the broken rule.
 
     Parameters
     ----------
-    inventory, rules, snapshot_minutes
+    inventory, rules
         See :func:`optimizer.model.set_constraints.gates_between`.
     stays
         Shape (V,): whether each VM is immovable.
     """
-    clashes = Clashes(snapshot_minutes)
+    clashes = Clashes()
     today = [inventory.policy(item).start for item in inventory.items]
     found: dict[tuple[int, str], None] = {}
     for demanded in demands(inventory, rules, stays):
@@ -171,11 +169,11 @@ def standing_clashes(
                 found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
     for rule in rules.rule:
         if rule.cap is not None:
-            found |= dict.fromkeys((row, rule.name) for row in _over_cap(inventory, rule, stays, snapshot_minutes))
+            found |= dict.fromkeys((row, rule.name) for row in _over_cap(inventory, rule, stays))
     return list(found)
 
 
-def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray, snapshot_minutes: int) -> list[int]:
+def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray) -> list[int]:
     """Immovable VMs of a capped rule in half hours in which more immovable VMs overlap than the cap allows."""
     assert rule.cap is not None
     groups: dict[str, list[int]] = {}
@@ -185,15 +183,13 @@ def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray, snapshot_minut
     found: list[int] = []
     for rows in groups.values():
         policies = [inventory.policy(inventory.items[row]) for row in rows]
-        met = np.stack(
-            [one.pattern(inventory.horizon).occupancy(snapshot_minutes)[one.start] for one in policies]
-        ).astype(np.int64)
+        met = np.stack([inventory.pattern(policy).occupancy()[policy.start] for policy in policies]).astype(np.int64)
         over = met.sum(axis=0) > rule.cap
         found += [row for row, mine in zip(rows, met, strict=True) if (mine[over] > 0).any()]
     return found
 
 
-def least_within(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> dict[str, float]:
+def least_within(inventory: Inventory, rules: Rules, stays: BoolArray) -> dict[str, float]:
     """Smallest ``within``, in hours, that the start times and UTC offsets of the VMs allow, by rule name.
 
     Other rules are not considered.
@@ -204,10 +200,8 @@ def least_within(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_
         What is protected, and what the rules demand.
     stays
         Shape (V,): whether each VM is immovable. Immovable VMs do not constrain each other.
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
     """
-    clashes = Clashes(snapshot_minutes)
+    clashes = Clashes()
     least: dict[str, float] = {}
     for demanded in demands(inventory, rules, stays):
         for a, b in demanded.opposed() if demanded.within is not None else ():

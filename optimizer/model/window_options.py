@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.arrays import BoolArray
+from optimizer.model.pattern import Pattern
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
@@ -18,10 +19,8 @@ from optimizer.model.timegrid import (
     MINUTES_PER_DAY,
     NUM_OPTIONS,
     SLOT_MINUTES,
-    START_WINDOW_MINUTES,
     Frequency,
     Horizon,
-    Pattern,
     resolve_zone,
 )
 
@@ -143,13 +142,13 @@ def options_clear_of(begin: npt.NDArray[np.int64], length: int, intervals: Inter
     return np.asarray(np.all((next_begin >= end) | (begin < 0), axis=1))
 
 
-def options_allowed(rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
+def options_allowed(rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon) -> BoolArray:
     """Options that the ``allow`` and ``forbid`` windows of a rule leave; shape (48,), bool.
 
     Recurring windows must hold for the coming year, through every change between standard and daylight saving time.
     Windows on dates must hold within the horizon; the next monthly plan takes care of later dates.
     """
-    length = START_WINDOW_MINUTES + snapshot_minutes
+    length = pattern.timing.window_minutes
     allowed = np.ones(NUM_OPTIONS, dtype=np.bool_)
     if rule.allow:
         num_days = horizon.rule_days if any(window.recurs for window in rule.allow) else HORIZON_DAYS

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from optimizer.model.rule_values import MinuteOfDay, Weekday
 from optimizer.model.rule_windows import TimesOfDay
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
     MINUTES_PER_DAY,
@@ -38,19 +39,19 @@ class WorkingHours(TimesOfDay):
     end: Annotated[MinuteOfDay, Field(alias="to")] = 18 * 60
     days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
 
-    def starts(self, recurrence: Recurrence) -> npt.NDArray[np.float64]:
+    def starts(self, recurrence: Recurrence, timing: SnapshotTiming) -> npt.NDArray[np.float64]:
         """Expected number of backups per 30 days that start in working hours, by start option.
 
-        A backup starts at any minute of the two hours after its scheduled time. Each run therefore counts with the
-        share of these two hours that is in working hours: a backup scheduled for 07:30 starts after 08:00 in three of
-        four cases. If a policy runs several times a day, every run counts.
+        A backup usually starts at any minute of the two hours after its scheduled time. Each run therefore counts
+        with the share of these two hours that is in working hours: a backup scheduled for 07:30 starts after 08:00 in
+        three of four cases. If a policy runs several times a day, every run counts.
 
         Returns
         -------
         numpy.ndarray
             Shape (48,).
         """
-        return _starts(self, recurrence)
+        return _starts(self, recurrence, timing)
 
     def distance(self, recurrence: Recurrence) -> npt.NDArray[np.int64]:
         """Minutes between the two-hour start window of a backup and the nearest working hours, by start option.
@@ -71,15 +72,14 @@ class WorkingHours(TimesOfDay):
 
 
 @lru_cache(maxsize=1024)
-def _starts(hours: WorkingHours, recurrence: Recurrence) -> npt.NDArray[np.float64]:
+def _starts(hours: WorkingHours, recurrence: Recurrence, timing: SnapshotTiming) -> npt.NDArray[np.float64]:
     opens = np.array(sorted(set(hours.days))) * MINUTES_PER_DAY + hours.start
     counts = np.empty(NUM_OPTIONS)
     for option in range(NUM_OPTIONS):
         since = (recurrence.run_minutes(option, 0)[:, None] - opens[None, :]) % MINUTES_PER_WEEK
-        until = since + START_WINDOW_MINUTES
-        begun = np.minimum(until, hours.minutes) - since  # starts in these working hours
-        ahead = np.minimum(until - MINUTES_PER_WEEK, hours.minutes)  # starts in their repetition a week later
-        counts[option] = (np.maximum(begun, 0) + np.maximum(ahead, 0)).sum() / START_WINDOW_MINUTES
+        # The working hours that a run is in or follows, and the same ones a week later.
+        left = np.concatenate([hours.minutes - since, hours.minutes - since + MINUTES_PER_WEEK])
+        counts[option] = (timing.share_started(left) - timing.share_started(left - hours.minutes)).sum()
     counts *= HORIZON_DAYS / 7
     counts.flags.writeable = False
     return counts

@@ -36,16 +36,11 @@ class CapCounts:
         State at the beginning.
     rules
         Rules with the caps.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     tolerated
         Another state, whose counts may be reached again: for a rollback, the state that it leads back to.
     """
 
-    def __init__(
-        self, inventory: Inventory, rules: Rules, snapshot_minutes: int, tolerated: Inventory | None = None
-    ) -> None:
-        self._snapshot_minutes = snapshot_minutes
+    def __init__(self, inventory: Inventory, rules: Rules, tolerated: Inventory | None = None) -> None:
         self._known: dict[object, IntArray] = {}
         caps = {rule.name: rule.cap for rule in rules.rule if rule.cap is not None}
         self._apart = {rule.name for rule in rules.rule if rule.separate is True}
@@ -123,10 +118,9 @@ class CapCounts:
     def _windows_of(self, inventory: Inventory, row: int) -> IntArray:
         """Half hours that the windows of an item touch at each option; shape (48, 336)."""
         policy = inventory.policy(inventory.items[row])
-        key = (policy.recurrence, policy.timezone, inventory.as_of)
+        key = (policy.recurrence, policy.timezone, inventory.timing(policy), inventory.as_of)
         if key not in self._known:
-            pattern = policy.pattern(inventory.horizon)
-            self._known[key] = pattern.occupancy(self._snapshot_minutes).astype(np.int64)
+            self._known[key] = inventory.pattern(policy).occupancy().astype(np.int64)
         return self._known[key]
 
 

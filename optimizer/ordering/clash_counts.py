@@ -32,17 +32,13 @@ class ClashCounts:
         State at the beginning.
     rules
         Rules with sets that are kept apart or in order.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     tolerated
         Another state, whose clashes are tolerated as well: for a rollback, the state that it leads back to.
     """
 
-    def __init__(
-        self, inventory: Inventory, rules: Rules, snapshot_minutes: int, tolerated: Inventory | None = None
-    ) -> None:
+    def __init__(self, inventory: Inventory, rules: Rules, tolerated: Inventory | None = None) -> None:
         written = np.zeros(len(inventory.items), dtype=np.bool_)
-        self._gates = gates_between(inventory, rules, written, snapshot_minutes, while_applying=True)
+        self._gates = gates_between(inventory, rules, written, while_applying=True)
         begin, gate = self._gates.vm_begin, self._gates.vm_gate
         self.gates_of: tuple[tuple[int, ...], ...] = tuple(
             tuple(gate[begin[row] : begin[row + 1]].tolist()) for row in range(len(inventory.items))

@@ -13,7 +13,6 @@ from optimizer.documents import HistorySource
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve import Problem
@@ -33,8 +32,6 @@ class Case:
         What a schedule is searched for.
     history_days
         Shape (V,): days of usable history of each item.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     recently_moved
         Day of the last move, by VM id, of the VMs whose move costs the price of a recent move.
     history
@@ -47,6 +44,5 @@ class Case:
     table: RiskTable
     problem: Problem
     history_days: npt.NDArray[np.int64]
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     recently_moved: Mapping[ArmId, date] = field(default_factory=dict)
     history: tuple[HistorySource, ...] = ()

@@ -17,12 +17,11 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.set_demands import MOST_HOURS, least_within
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
 from optimizer.plan.case import Case
 from optimizer.plan.notes.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
-from optimizer.risk.table import RiskTable, risk_table, start_step
+from optimizer.risk.table import RiskTable, risk_table, snapshot_grid
 from optimizer.solve import Problem
 
 
@@ -77,7 +76,7 @@ def prepare(
         vm_ids,
         inventory.horizon,
         rules.threshold,
-        step_minutes=start_step(inventory),
+        grid=snapshot_grid(inventory),
         progress=progress,
         engine=engine if estate.seen_by_workers else SERIAL,
     )
@@ -95,14 +94,15 @@ def _require_possible_within(case: Case) -> None:
     ConfigError
         A ``within`` is too small; the message names the rule and the smallest possible value.
     """
-    least = least_within(case.inventory, case.rules, ~case.problem.restrictions.movable, case.snapshot_minutes)
+    windows = sorted({vault.timing.window_minutes for vault in case.inventory.vaults.values()})
+    least = least_within(case.inventory, case.rules, ~case.problem.restrictions.movable)
     for rule in case.rules.rule:
         possible = least.get(rule.name, 0.0)
         if rule.within is not None and rule.within < possible <= MOST_HOURS:
             raise ConfigError(
                 f"rule {rule.name!r} > within = {rule.within:g}: is too small; allowed for these VMs: {possible:g} to "
                 f"{MOST_HOURS} hours, because backups start on the half hour, start windows last "
-                f"{START_WINDOW_MINUTES + case.snapshot_minutes} minutes, and the rule must hold at every UTC offset; "
+                f"{' or '.join(map(str, windows))} minutes, and the rule must hold at every UTC offset; "
                 f"raise it to {possible:g} or more"
             )
 
@@ -127,7 +127,7 @@ def prepare_forecast(
     }
     if table is None:
         table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
-    problem = Problem.of(inventory, table, rules, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
+    problem = Problem.of(inventory, table, rules, recently_moved)
     row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
     days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
     return Case(inventory, rules, forecast, table, problem, days, recently_moved=recently_moved)

@@ -22,9 +22,8 @@ from optimizer.model.occupancy import (
     service_starts,
     weighted_overlaps,
 )
-from optimizer.model.overlap import price_per_overlap
+from optimizer.model.pattern import ClockReading, Pattern
 from optimizer.model.rules import Prices
-from optimizer.model.timegrid import ClockReading, Pattern
 from optimizer.model.weights import weight_levels
 from optimizer.plan.audits.audit import format_slot
 from optimizer.plan.case import Case
@@ -210,7 +209,7 @@ class _Services:
     @cached_property
     def _windows(self) -> dict[Pattern, BoolArray]:
         """Half hours that the start windows of each pattern touch at each option; shape (48, 336)."""
-        return {pattern: pattern.occupancy(self.case.snapshot_minutes) for pattern in set(self._patterns)}
+        return {pattern: pattern.occupancy() for pattern in set(self._patterns)}
 
     @cached_property
     def _close(self) -> dict[Pattern, BoolArray]:
@@ -232,7 +231,7 @@ class _Services:
             Number of start windows in each half hour of the week, shape (num_services, 336); expected overlapping
             snapshots per 30 days; and whether the service is backed up all at once, as this module defines it.
         """
-        _, met = service_occupancy(self.case.inventory, options, self.case.snapshot_minutes)
+        _, met = service_occupancy(self.case.inventory, options)
         overlaps = expected_overlaps(self.case.inventory, options)
         return met, overlaps, (met.max(axis=1, initial=0) == self.sizes) & (overlaps > 0)
 
@@ -245,7 +244,8 @@ class _Services:
         """Cost of the overlaps of each service."""
         prices, each = self.case.rules.prices, np.zeros(len(self.sizes))
         for g in np.flatnonzero(self.sizes > 1).tolist():
-            each[g] = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(self.sizes[g]))
+            timing = self.case.inventory.service_timing[self.names[g]]
+            each[g] = timing.price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(self.sizes[g]))
         return weighted * each
 
     def price(self, options: IntArray, g: int, seed: int, *, can_split: bool) -> _Price:

@@ -26,11 +26,9 @@ from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import (
     BIN_MINUTES,
     BINS_PER_DAY,
-    DEFAULT_SNAPSHOT_MINUTES,
     MINUTES_PER_DAY,
     SLOT_MINUTES,
     SLOTS_PER_DAY,
-    START_WINDOW_MINUTES,
     Frequency,
     parse_minute,
 )
@@ -130,7 +128,6 @@ class ServiceHours:
 def compare_services(
     inventory: Inventory,
     plan: PlanDocument,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     max_rows: int = 40,
 ) -> ServiceHours:
     """Compare the services before and after a plan, and the times at which their windows overlap.
@@ -139,15 +136,13 @@ def compare_services(
     ----------
     inventory, plan
         The plan, and the inventory that it was made for.
-    snapshot_minutes
-        Length in minutes of the snapshot that the plan was made with.
     max_rows
         Maximum number of services with a row of their own in the chart.
     """
     now, then = starts_today(inventory), plan.starts_in(inventory)
     names, service = item_services(inventory)
-    _, before = service_occupancy(inventory, now, snapshot_minutes)
-    _, after = service_occupancy(inventory, then, snapshot_minutes)
+    _, before = service_occupancy(inventory, now)
+    _, after = service_occupancy(inventory, then)
     overlaps, overlaps_after = expected_overlaps(inventory, now), expected_overlaps(inventory, then)
     order = np.lexsort((np.arange(len(names)), -(overlaps + overlaps_after), -overlaps))
 
@@ -296,7 +291,6 @@ def load_profile(
     entry: ScheduleEntry,
     history: VmHistory,
     threshold: Threshold,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> LoadProfile:
     """Summarize the load of one VM by time of day.
 
@@ -310,7 +304,7 @@ def load_profile(
         Threshold above which load counts as busy, and the statistic of a bin that is compared with it.
     """
     policy = inventory.policy(item)
-    offset = policy.pattern(inventory.horizon).offsets[0]
+    offset = inventory.pattern(policy).offsets[0]
     cpu, memory = _statistic(history, threshold)
     cpu, memory = (_in_local_days(array, history.dates, offset) for array in (cpu, memory))
     known = ~(np.isnan(cpu) & np.isnan(memory))
@@ -325,8 +319,8 @@ def load_profile(
         cpu_p95=_column_p95(cpu),
         memory_mean=_column_means(memory),
         busy_share=_rounded(share, 3),
-        windows_today=_windows(item, inventory, entry.start_today, snapshot_minutes),
-        windows_plan=_windows(item, inventory, entry.start, snapshot_minutes),
+        windows_today=_windows(item, inventory, entry.start_today),
+        windows_plan=_windows(item, inventory, entry.start),
     )
 
 
@@ -369,16 +363,14 @@ def _column_p95(values: FloatArray) -> tuple[float | None, ...]:
     return _rounded(np.take_along_axis(ordered, rank[None, :], axis=0)[0], 1)
 
 
-def _windows(
-    item: ProtectedItem, inventory: Inventory, start: str, snapshot_minutes: int
-) -> tuple[tuple[int, int], ...]:
+def _windows(item: ProtectedItem, inventory: Inventory, start: str) -> tuple[tuple[int, int], ...]:
     """Start windows of one day in local time, split at midnight."""
     hour, minute = start.split(":")
     recurrence = inventory.policy(item).recurrence
     found = []
     for after in recurrence.runs_after_start if recurrence.frequency is Frequency.HOURLY else (0,):
         begin = (int(hour) * 60 + int(minute) + after) % MINUTES_PER_DAY
-        end = begin + START_WINDOW_MINUTES + snapshot_minutes
+        end = begin + inventory.timing(item).window_minutes
         found.append((begin, min(end, MINUTES_PER_DAY)))
         if end > MINUTES_PER_DAY:
             found.append((0, end - MINUTES_PER_DAY))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.model.rules import Threshold
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, SLOT_MINUTES, Horizon
+from optimizer.model.timegrid import Horizon
 from optimizer.ports import LoadSource, Progress, no_progress
 from optimizer.risk.crossvalidation import DEFAULT_PRIOR_DAYS, CrossValidation, cross_validate
 from optimizer.risk.folds import Folds
@@ -25,7 +25,7 @@ from optimizer.risk.seasonal import (
     scale_profile,
     share_believed,
 )
-from optimizer.risk.snapshots import SnapshotGrid
+from optimizer.risk.snapshots import USUAL_GRID, SnapshotGrid
 
 MIN_USABLE_DAYS = 7
 """Minimum number of usable days of history; a VM with fewer gets the fleet's level and profile."""
@@ -109,8 +109,7 @@ def forecast_load(
     horizon: Horizon,
     threshold: Threshold,
     *,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
-    step_minutes: int = SLOT_MINUTES,
+    grid: SnapshotGrid = USUAL_GRID,
     progress: Progress = no_progress,
     engine: Engine = SERIAL,
 ) -> Forecast:
@@ -126,10 +125,8 @@ def forecast_load(
         Period that the forecast is for; the history ends at its ``history_end``.
     threshold
         Load above which a snapshot is at risk.
-    snapshot_minutes
-        Length of the in-guest snapshot, in minutes.
-    step_minutes
-        Spacing of the UTC start times, in minutes; see :func:`optimizer.model.timegrid.common_start_step`.
+    grid
+        Timing of the snapshots, and spacing of the UTC start times.
     progress
         Called as days are read.
     engine
@@ -141,7 +138,6 @@ def forecast_load(
     DataError
         The threshold is on maxima, and the load has no maxima.
     """
-    grid = SnapshotGrid(snapshot_minutes, step_minutes)
     history = build_history(source, vm_ids, horizon.history_end, threshold, grid, progress, engine=engine)
     return forecast_history(history)
 

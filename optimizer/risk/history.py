@@ -63,7 +63,7 @@ class RiskHistory:
     dates
         UTC days of the history, ascending.
     grid
-        Snapshot length and spacing of the start times.
+        Timing of the snapshots of the VMs, and spacing of the start times.
     risk_sum
         Shape (num_blocks, V, num_starts): sum, over the known days, of the share of delays at risk.
     day_count
@@ -107,6 +107,7 @@ class RiskHistory:
         return replace(
             self,
             vm_ids=tuple(self.vm_ids[row] for row in rows.tolist()),
+            grid=self.grid.of_vms(rows),
             risk_sum=self.risk_sum[:, rows],
             day_count=self.day_count[:, rows],
             usable_days=self.usable_days[:, rows],
@@ -174,7 +175,7 @@ def build_history(
     threshold
         Load above which a snapshot is at risk.
     grid
-        Snapshot length and spacing of the start times.
+        Timing of the snapshots of the VMs, and spacing of the start times.
     progress
         Called after every day, or after every span.
     engine
@@ -244,7 +245,8 @@ def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
     if not inside:
         progress("risk", 0, 0)
         return sums
-    windows, rows = Windows(sums, order.grid, order.threshold), RowFinder(vm_ids)
+    grid = order.grid if span.rows is None else order.grid.of_vms(span.rows)
+    windows, rows = Windows(sums, grid, order.threshold), RowFinder(vm_ids)
     # One day more than the span has: its first hours complete the windows of the last day. It is counted in its own
     # span.
     dates = order.dates[inside[0] : inside[-1] + 2]

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import HORIZON_DAYS, MINUTES_PER_DAY, NUM_OPTIONS, SLOT_MINUTES, Pattern
+from optimizer.model.pattern import Pattern
+from optimizer.model.timegrid import HORIZON_DAYS, MINUTES_PER_DAY, NUM_OPTIONS, SLOT_MINUTES
 from optimizer.risk.folds import FoldPart, Folds
 from optimizer.risk.seasonal import BoolArray, FloatArray, divide_known
 
@@ -88,7 +89,7 @@ class OptionRuns:
 
 def by_pattern(inventory: Inventory, items: IntArray) -> dict[Pattern, IntArray]:
     """Group items by the pattern of their policies, each group in the order of the items."""
-    patterns = {key: policy.pattern(inventory.horizon) for key, policy in inventory.policies.items()}
+    patterns = {key: inventory.pattern(policy) for key, policy in inventory.policies.items()}
     found: defaultdict[Pattern, list[int]] = defaultdict(list)
     for row in items.tolist():
         found[patterns[inventory.items[row].policy_id]].append(row)

@@ -1,12 +1,15 @@
 """NumPy kernels that turn samples of load into the share of start delays whose snapshot is at risk.
 
-A backup begins at any time in the two hours after its start time. Here, the delay is uniform over 0, 5, ..., 120
-minutes. The kernels work on single bytes, on chunks of VMs small enough to stay in the cache.
+A backup begins at any time in the two hours after its start time: after 0, 5, ..., 120 minutes, which are equally
+likely as long as the delays of a vault are not known. The kernels work on single bytes, on chunks of VMs small enough
+to stay in the cache; known delays take one more pass per delay, in floating point.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -15,60 +18,43 @@ import numpy.typing as npt
 from optimizer.errors import DataError
 from optimizer.model.load import STOPPED, DayLoad
 from optimizer.model.rules import Threshold
-from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, DEFAULT_SNAPSHOT_MINUTES, SLOT_MINUTES
-from optimizer.model.timegrid import START_WINDOW_MINUTES as WINDOW_MINUTES
+from optimizer.model.snapshot_timing import NUM_DELAYS, USUAL_TIMING, SnapshotTiming
+from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, SLOT_MINUTES
 
 ByteArray = npt.NDArray[np.uint8]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-NUM_DELAYS = WINDOW_MINUTES // BIN_MINUTES + 1
-"""Number of start delays: 0, 5, ..., 120 minutes, all equally likely."""
-
 MIN_KNOWN_DELAYS = -(-NUM_DELAYS // 2)
 """Number of delays whose snapshot must be known for a day to count at a start time: at least half."""
 
-MAX_SNAPSHOT_MINUTES = 720
-"""Maximum snapshot length, in minutes.
-
-A window must end on the day after its start, and its samples must be countable in one byte.
-"""
+MIN_KNOWN_SHARE = 0.5
+"""The same for delays that are not equally likely: their probability must add up to this."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SnapshotGrid:
-    """Position, in 5-minute bins, of the snapshots of each start time.
+    """Position, in 5-minute bins, of the snapshots of each VM and start time.
 
     Parameters
     ----------
-    snapshot_minutes
-        Length of the in-guest snapshot in minutes, rounded up to whole bins.
+    timings
+        Start delay and snapshot length: one for all VMs, or one for each VM.
     step_minutes
-        Spacing of the UTC start times in minutes: 30, 15 or 5.
+        Spacing of the UTC start times in minutes, 30, 15 or 5; see
+        :func:`optimizer.model.timegrid.common_start_step`.
 
     Raises
     ------
     ValueError
-        The snapshot length or the spacing is not allowed.
+        The spacing is not allowed.
     """
 
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
+    timings: tuple[SnapshotTiming, ...] = (USUAL_TIMING,)
     step_minutes: int = SLOT_MINUTES
 
     def __post_init__(self) -> None:
-        if not 1 <= self.snapshot_minutes <= MAX_SNAPSHOT_MINUTES:
-            raise ValueError(f"snapshot_minutes is {self.snapshot_minutes}; allowed: 1 to {MAX_SNAPSHOT_MINUTES}")
         if self.step_minutes not in (5, 15, 30):
             raise ValueError(f"step_minutes is {self.step_minutes}; allowed: 5, 15 or 30")
-
-    @property
-    def snapshot_bins(self) -> int:
-        """Number of samples in a snapshot."""
-        return -(-self.snapshot_minutes // BIN_MINUTES)
-
-    @property
-    def min_known_samples(self) -> int:
-        """Number of samples of a snapshot that must be known for the snapshot to count: two thirds."""
-        return -(-2 * self.snapshot_bins // 3)
 
     @property
     def step_bins(self) -> int:
@@ -82,8 +68,38 @@ class SnapshotGrid:
 
     @property
     def bins_after_midnight(self) -> int:
-        """Number of bins of the following day that the windows of a day reach into."""
-        return NUM_DELAYS - 1 + self.snapshot_bins - self.step_bins
+        """Number of bins of the following day that the windows of a day reach into, at most."""
+        return max((self.reach(timing) for timing in set(self.timings)), default=0)
+
+    def reach(self, timing: SnapshotTiming) -> int:
+        """Number of bins of the following day that the windows of one timing reach into."""
+        return NUM_DELAYS - 1 + _snapshot_bins(timing) - self.step_bins
+
+    def of_vms(self, rows: npt.NDArray[np.intp] | slice) -> SnapshotGrid:
+        """The grid of some VMs, by their rows."""
+        if len(self.timings) == 1:
+            return self
+        kept = self.timings[rows] if isinstance(rows, slice) else tuple(self.timings[row] for row in rows.tolist())
+        return replace(self, timings=kept)
+
+    @cached_property
+    def rows_by_timing(self) -> dict[SnapshotTiming, npt.NDArray[np.intp] | slice]:
+        """Rows of the VMs of each timing; a slice where all VMs have the same one."""
+        distinct = tuple(dict.fromkeys(self.timings))
+        if len(distinct) == 1:
+            return {distinct[0]: slice(None)}
+        number = {timing: n for n, timing in enumerate(distinct)}
+        of_row = np.array([number[timing] for timing in self.timings], dtype=np.intp)
+        return {timing: np.flatnonzero(of_row == n) for timing, n in number.items()}
+
+
+USUAL_GRID = SnapshotGrid()
+"""Snapshots of the usual timing, with starts every half hour."""
+
+
+def _snapshot_bins(timing: SnapshotTiming) -> int:
+    """Number of samples in a snapshot, whose length is rounded up to whole bins."""
+    return -(-timing.snapshot_minutes // BIN_MINUTES)
 
 
 def check_statistic(load: DayLoad, threshold: Threshold) -> None:
@@ -156,28 +172,64 @@ def _take(values: npt.NDArray[Scalar], rows: npt.NDArray[np.intp]) -> npt.NDArra
 
 
 def share_at_risk(hot: ByteArray, known: ByteArray, grid: SnapshotGrid) -> npt.NDArray[np.float32]:
-    """Share of the start delays whose snapshot contains a hot sample.
+    """Probability that the snapshot of a backup contains a hot sample, over its start delays.
 
     Parameters
     ----------
     hot, known
         Shape (V, 288 + bins_after_midnight), 0 or 1: the samples of a day and of the first hours of the next day.
     grid
-        Snapshot length and spacing of the start times.
+        Timing of the snapshots of these VMs, and spacing of the start times.
 
     Returns
     -------
     numpy.ndarray
         Shape (V, num_starts), from 0 to 1; NaN if fewer than half of the delays have a known snapshot.
     """
-    snapshot_hot = _combine_windows(np.bitwise_or, hot, grid.snapshot_bins)
-    num_known = _combine_windows(np.add, known, grid.snapshot_bins)
-    snapshot_known = (num_known >= grid.min_known_samples).view(np.uint8)
+    by_timing = grid.rows_by_timing
+    if len(by_timing) == 1:
+        (timing,) = by_timing
+        return _share_of_timing(hot, known, timing, grid.step_bins)
+    share = np.empty((len(hot), grid.num_starts), dtype=np.float32)
+    for timing, rows in by_timing.items():
+        bins = BINS_PER_DAY + grid.reach(timing)
+        share[rows] = _share_of_timing(hot[rows, :bins], known[rows, :bins], timing, grid.step_bins)
+    return share
+
+
+def _share_of_timing(
+    hot: ByteArray, known: ByteArray, timing: SnapshotTiming, step_bins: int
+) -> npt.NDArray[np.float32]:
+    """The result of :func:`share_at_risk` for VMs of one timing."""
+    snapshot_bins = _snapshot_bins(timing)
+    snapshot_hot = _combine_windows(np.bitwise_or, hot, snapshot_bins)
+    num_known = _combine_windows(np.add, known, snapshot_bins)
+    min_known = -(-2 * snapshot_bins // 3)  # a snapshot counts if two thirds of its samples are known
+    snapshot_known = (num_known >= min_known).view(np.uint8)
     snapshot_hot &= snapshot_known
-    delays_hot = _combine_windows(np.add, snapshot_hot, NUM_DELAYS)[:, :: grid.step_bins]
-    delays_known = _combine_windows(np.add, snapshot_known, NUM_DELAYS)[:, :: grid.step_bins]
+    if timing.delays:
+        return _weighted_share(snapshot_hot, snapshot_known, timing.delays, step_bins)
+    delays_hot = _combine_windows(np.add, snapshot_hot, NUM_DELAYS)[:, ::step_bins]
+    delays_known = _combine_windows(np.add, snapshot_known, NUM_DELAYS)[:, ::step_bins]
     share = np.full(delays_hot.shape, np.nan, dtype=np.float32)
     np.divide(delays_hot, delays_known, out=share, where=delays_known >= MIN_KNOWN_DELAYS, dtype=np.float32)
+    return share
+
+
+def _weighted_share(
+    snapshot_hot: ByteArray, snapshot_known: ByteArray, delays: Sequence[float], step_bins: int
+) -> npt.NDArray[np.float32]:
+    """Probability of a hot snapshot over delays that are not equally likely."""
+    num_starts = BINS_PER_DAY // step_bins
+    hot = np.zeros((len(snapshot_hot), num_starts))
+    known = np.zeros_like(hot)
+    for delay, probability in enumerate(delays):
+        if probability:
+            starts = slice(delay, delay + BINS_PER_DAY - step_bins + 1, step_bins)
+            hot += probability * snapshot_hot[:, starts]
+            known += probability * snapshot_known[:, starts]
+    share = np.full(hot.shape, np.nan, dtype=np.float32)
+    np.divide(hot, known, out=share, where=known >= MIN_KNOWN_SHARE - 1e-9, casting="same_kind")
     return share
 
 

@@ -13,6 +13,7 @@ from optimizer.risk.credit import credit_items
 from optimizer.risk.forecast import Evidence, Forecast
 from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_pattern
 from optimizer.risk.seasonal import BoolArray, FloatArray
+from optimizer.risk.snapshots import SnapshotGrid
 
 LEAST_COUNTED = 0.001
 """Share of an uncredited gain in risk that still counts, in an estate whose busy hours repeat.
@@ -88,8 +89,14 @@ class RiskTable:
 def start_step(inventory: Inventory) -> int:
     """Spacing, in minutes, of the UTC start times that the inventory's time zones need: 30, 15 or 5."""
     policies = (inventory.policy(item) for item in inventory.items)
-    patterns = {policy.pattern(inventory.horizon) for policy in policies}
+    patterns = {inventory.pattern(policy) for policy in policies}
     return common_start_step(offset for pattern in patterns for offset in pattern.offsets)
+
+
+def snapshot_grid(inventory: Inventory) -> SnapshotGrid:
+    """Snapshots of each item, for a forecast with one row per item in the order of the inventory."""
+    timings = tuple(inventory.timing(item) for item in inventory.items)
+    return SnapshotGrid(timings[:1] if len(set(timings)) == 1 else timings, start_step(inventory))
 
 
 def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> RiskTable:

@@ -80,7 +80,7 @@ class Windows:
     sums
         Sums that the shares are added to.
     grid
-        Snapshot length and spacing of the start times.
+        Timing of the snapshots of the VMs, and spacing of the start times.
     threshold
         Load above which a snapshot is at risk.
     """
@@ -92,6 +92,7 @@ class Windows:
         num_vms = len(sums.varies)
         self._hot = np.zeros((num_vms, BINS_PER_DAY + grid.bins_after_midnight), dtype=np.uint8)
         self._known = np.zeros_like(self._hot)
+        self._grids = {chunk.start: grid.of_vms(chunk) for chunk in self._chunks()}
         self._day: date | None = None
         self._block = 0
 
@@ -141,7 +142,7 @@ class Windows:
         beyond = self._grid.bins_after_midnight
         hot[:, BINS_PER_DAY:] = following[0][:, :beyond] if following else 0
         known[:, BINS_PER_DAY:] = following[1][:, :beyond] if following else 0
-        share = share_at_risk(hot, known, self._grid)
+        share = share_at_risk(hot, known, self._grids[chunk.start])
         is_known = ~np.isnan(share)
         np.add(sums.risk_sum[block, chunk], share, out=sums.risk_sum[block, chunk], where=is_known)
         sums.day_count[block, chunk] += is_known

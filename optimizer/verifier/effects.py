@@ -11,7 +11,6 @@ import numpy as np
 
 from optimizer.documents import PlanDocument
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.verifier.rule_counts import Counting
 from optimizer.verifier.set_rules import SetRules
 from optimizer.verifier.verify import capped_groups, rules_of
@@ -41,9 +40,7 @@ class RuleEffect:
     breaking_in_plan: int
 
 
-def rule_effects(
-    inventory: Inventory, plan: PlanDocument, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
-) -> tuple[RuleEffect, ...]:
+def rule_effects(inventory: Inventory, plan: PlanDocument) -> tuple[RuleEffect, ...]:
     """Effects of the rules of a plan, in the order of the rules file.
 
     Parameters
@@ -52,8 +49,6 @@ def rule_effects(
         Inventory that the plan was made for.
     plan
         The plan.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
 
     Raises
     ------
@@ -66,7 +61,7 @@ def rule_effects(
     starts = plan.starts_in(inventory)
     under = {item.id: rules_of(inventory, plan.rules, item) for item in inventory.items}
     capped = {item.id: capped_groups(inventory, plan.rules, item) for item in inventory.items}
-    clock = WindowClock(inventory.horizon, snapshot_minutes)
+    clock = WindowClock(inventory)
     counting = Counting(
         inventory,
         clock,

@@ -223,7 +223,7 @@ class SetRules:
                 night = (local - NOON).date()
                 if weekday == day.weekday() and first <= night < last:
                     for offset in clock.offsets(policy):
-                        begin, end = local - offset, local - offset + clock.length
+                        begin, end = local - offset, local - offset + clock.length(policy)
                         earliest, latest = found.get(night, (begin, end))
                         found[night] = min(earliest, begin), max(latest, end)
             day += timedelta(days=1)

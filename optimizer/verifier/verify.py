@@ -24,16 +24,11 @@ from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.verifier.overlap import exact_probabilities, priced_probabilities
 from optimizer.verifier.rule_counts import Counting, check_left
 from optimizer.verifier.set_rules import SetRules, is_under
 from optimizer.verifier.window_clock import HALF_HOURS_PER_WEEK, WindowClock
 from optimizer.verifier.write_order import CappedGroup, check_order
-
-OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
-"""Probability with a price that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
-
-EXACT_OVERLAP_PROBABILITIES = (15 / 64, 3 / 16, 1 / 8, 1 / 16, 1 / 128)
-"""Exact probability for starts 0, 30, 60, 90 and 120 minutes apart."""
 
 TOLERANCE = 1e-5
 """Relative difference between two figures that counts as rounding."""
@@ -89,8 +84,6 @@ class Checked:
         Shape (V,): whether a VM's own history is the evidence.  If it is not, its risk must not grow.
     starts
         Length V: starts as ``HH:MM`` that the schedule states.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     changes
         Changes of the plan, in their order.
     moved_on
@@ -107,7 +100,6 @@ class Checked:
     credit: npt.NDArray[np.float64]
     own: npt.NDArray[np.bool_]
     starts: Sequence[str]
-    snapshot_minutes: int
     changes: Sequence[Change]
     moved_on: Mapping[ArmId, date] = field(default_factory=dict)
     left: Mapping[str, int] | None = None
@@ -118,7 +110,7 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     faults = _check_items(checked)
     if faults:
         return faults
-    clock = WindowClock(checked.before.horizon, checked.snapshot_minutes)
+    clock = WindowClock(checked.before)
     faults += _check_policies(checked)
     faults += _check_single_vms(checked, clock)
     faults += _check_caps(checked, clock)
@@ -410,7 +402,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         for moment in clock.starts(policy, option):
             starts[item.vault_id, moment] += 1
     overlaps = _overlaps(checked, clock, weights)
-    total += sum(one.weighted * _price_of_overlap(prices, one.num_vms) for one in overlaps)
+    total += sum(one.weighted * _price_of_overlap(prices, one.num_vms, one.together) for one in overlaps)
     total += prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
     created = len(checked.after.policies) - len(checked.before.policies)
     edited = sum(
@@ -452,12 +444,14 @@ class _ServiceOverlaps:
     """Expected overlapping snapshots of a service in 30 days.
 
     ``count`` is by the probability that has a price, ``weighted`` is this times the smaller weight of both VMs, and
-    ``exact`` is by the exact probability.
+    ``exact`` is by the exact probability.  ``together`` is the probability with a price for two VMs that start at the
+    same time.
     """
 
     count: float
     weighted: float
     exact: float
+    together: float
     num_vms: int
 
 
@@ -468,7 +462,9 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
         vm = checked.before.vm(item)
         members[vm.service or str(vm.id)].append(row)
     found = []
-    for rows in members.values():
+    for name, rows in members.items():
+        timing = checked.before.service_timing[name]
+        priced, unpriced = priced_probabilities(timing), exact_probabilities(timing)
         plain = weighted = exact = 0.0
         for clock_changed in (False, True):
             runs: defaultdict[float, Counter[int]] = defaultdict(Counter)
@@ -479,11 +475,12 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
                 )
             for weight, other in combinations_with_replacement(runs, 2):
                 alike = weight == other
-                pairs = _expected_pairs(runs[weight], runs[other], OVERLAP_PROBABILITIES, alike=alike)
-                exact += _expected_pairs(runs[weight], runs[other], EXACT_OVERLAP_PROBABILITIES, alike=alike)
+                pairs = _expected_pairs(runs[weight], runs[other], priced, alike=alike)
+                exact += _expected_pairs(runs[weight], runs[other], unpriced, alike=alike)
                 plain += pairs
                 weighted += min(weight, other) * pairs
-        found.append(_ServiceOverlaps(plain / 2 * 30 / 7, weighted / 2 * 30 / 7, exact / 2 * 30 / 7, len(rows)))
+        plain, weighted, exact = (pairs / 2 * 30 / 7 for pairs in (plain, weighted, exact))
+        found.append(_ServiceOverlaps(plain, weighted, exact, priced[0], len(rows)))
     return found
 
 
@@ -499,10 +496,10 @@ def _expected_pairs(runs: Counter[int], others: Counter[int], probabilities: Seq
     return expected
 
 
-def _price_of_overlap(prices: Prices, num_vms: int) -> float:
+def _price_of_overlap(prices: Prices, num_vms: int, probability: float) -> float:
     """Price of an overlap in a service; higher in a small one, so that all its VMs at once cost ``all_at_once``."""
     pairs = num_vms * (num_vms - 1) / 2
-    together = 30 * OVERLAP_PROBABILITIES[0] * pairs
+    together = 30 * probability * pairs
     return max(prices.snapshot_overlap, prices.all_at_once / together) if pairs else 0.0
 
 

@@ -9,10 +9,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
-from optimizer.model.inventory import Policy
+from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
-from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
+from optimizer.model.timegrid import Frequency, resolve_zone
 from optimizer.model.working_hours import WorkingHours
 
 TWO_HOURS = timedelta(hours=2)
@@ -29,15 +29,14 @@ class WindowClock:
 
     Parameters
     ----------
-    horizon
-        Horizon whose start begins the year in which windows must keep the rules.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a window.
+    inventory
+        Estate whose horizon begins the year in which windows must keep the rules, and whose vaults have the timing of
+        the snapshots.
     """
 
-    def __init__(self, horizon: Horizon, snapshot_minutes: int) -> None:
-        self.horizon = horizon
-        self.length = TWO_HOURS + timedelta(minutes=snapshot_minutes)
+    def __init__(self, inventory: Inventory) -> None:
+        self.horizon = inventory.horizon
+        self._inventory = inventory
         self._half_hours: dict[tuple[object, ...], frozenset[int]] = {}
         self._fits: dict[tuple[object, ...], bool] = {}
         self._offsets: dict[str, list[timedelta]] = {}
@@ -45,6 +44,10 @@ class WindowClock:
         self._starts: dict[tuple[object, ...], list[int]] = {}
         self._instants: dict[tuple[object, ...], list[datetime]] = {}
         self._open: dict[tuple[object, ...], list[Span]] = {}
+
+    def length(self, policy: Policy) -> timedelta:
+        """Length of a start window: the time within which Azure may start a backup, and its snapshot."""
+        return TWO_HOURS + timedelta(minutes=self._inventory.timing(policy).snapshot_minutes)
 
     def wall_times(self, policy: Policy, option: int) -> list[tuple[int, timedelta]]:
         """Weekday and time after midnight of every run of a typical week, on the policy's own clock."""
@@ -71,14 +74,15 @@ class WindowClock:
 
     def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
         """Half hours of the UTC week that any window touches, at any UTC offset."""
-        key = (policy.recurrence, policy.timezone, option)
+        length = self.length(policy)
+        key = (policy.recurrence, policy.timezone, option, length)
         if key not in self._half_hours:
             met: set[int] = set()
             for day, wall in self.wall_times(policy, option):
                 for offset in self.offsets(policy):
                     begin = timedelta(days=day) + wall - offset
                     moment = begin - begin % HALF_HOUR
-                    while moment < begin + self.length:
+                    while moment < begin + length:
                         met.add((moment // HALF_HOUR) % HALF_HOURS_PER_WEEK)
                         moment += HALF_HOUR
             self._half_hours[key] = frozenset(met)
@@ -101,41 +105,56 @@ class WindowClock:
 
         A backup starts at a random time within two hours after its scheduled time.
         """
-        key = (hours, policy.recurrence, option)
+        stretches = self._stretches(policy)
+        key = (hours, policy.recurrence, option, stretches)
         if key not in self._starts_within:
             opens = [timedelta(days=day + week, minutes=hours.start) for day in set(hours.days) for week in (-7, 0, 7)]
             length = timedelta(minutes=hours.end - hours.start) % timedelta(days=1) or timedelta(days=1)
-            shared = timedelta()
+            expected = 0.0
             for day, wall in self.wall_times(policy, option):
-                begin = timedelta(days=day) + wall
-                for open_ in opens:
-                    shared += max(timedelta(), min(begin + TWO_HOURS, open_ + length) - max(begin, open_))
-            self._starts_within[key] = shared / TWO_HOURS
+                for after, lasts, share in stretches:
+                    begin, shared = timedelta(days=day) + wall + after, timedelta()
+                    for open_ in opens:
+                        shared += max(timedelta(), min(begin + lasts, open_ + length) - max(begin, open_))
+                    expected += share * (shared / lasts)
+            self._starts_within[key] = expected
         return self._starts_within[key]
+
+    def _stretches(self, policy: Policy) -> tuple[tuple[timedelta, timedelta, float], ...]:
+        """Times over which shares of the backups start, evenly spread: begin after the scheduled time, length, share.
+
+        A known delay was rounded to 5 minutes, so it is spread over the 5 minutes around it.
+        """
+        delays = self._inventory.timing(policy).delays
+        if not delays:
+            return ((timedelta(), TWO_HOURS, 1.0),)
+        five = timedelta(minutes=5)
+        return tuple((number * five - five / 2, five, share) for number, share in enumerate(delays) if share)
 
     def fits(self, rule: Rule, policy: Policy, option: int) -> bool:
         """Whether every start window keeps the allowed and forbidden windows of a rule.
 
         Weekly windows are checked for a year, windows on dates for the horizon.
         """
-        key = (rule.name, policy.recurrence, policy.timezone, option)
+        key = (rule.name, policy.recurrence, policy.timezone, option, self.length(policy))
         if key not in self._fits:
             self._fits[key] = self._keeps(rule, policy, option)
         return self._fits[key]
 
     def _keeps(self, rule: Rule, policy: Policy, option: int) -> bool:
+        length = self.length(policy)
         month, year = self.horizon.end, self.horizon.start + timedelta(days=A_YEAR)
         if rule.allow:
             spans = self._spans(rule.allow, policy.timezone)
             until = month if all(window.dates is not None for window in rule.allow) else year
-            if not all(_covered(begin, begin + self.length, spans) for begin in self.instants(policy, option, until)):
+            if not all(_covered(begin, begin + length, spans) for begin in self.instants(policy, option, until)):
                 return False
         weekly = [window for window in rule.forbid if window.dates is None]
         dated = [window for window in rule.forbid if window.dates is not None]
         for windows, until in ((weekly, year), (dated, month)):
             if windows:
                 spans = self._spans(windows, policy.timezone)
-                if any(_touched(begin, begin + self.length, spans) for begin in self.instants(policy, option, until)):
+                if any(_touched(begin, begin + length, spans) for begin in self.instants(policy, option, until)):
                     return False
         return True
 

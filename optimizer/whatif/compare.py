@@ -36,7 +36,7 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
         Shape (V,): start option of each VM.
     """
     instance, cost = case.problem.instance, case.problem.cost(options)
-    _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
+    _, met = service_occupancy(case.inventory, options)
     risk = instance.risk[np.arange(instance.num_vms), options]
     return Figures(
         vms=instance.num_vms,

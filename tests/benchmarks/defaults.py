@@ -111,7 +111,7 @@ def row(subject: Subject, prices: Mapping[str, float], reference: Gain | None) -
         float((risk[rows, today] - risk[rows, options]).sum())
         for risk in (priced.problem.instance.risk, case.table.cost)
     )
-    _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
+    _, met = service_occupancy(case.inventory, options)
     in_hours = [working_hours_starts(case.inventory, rules.working_hours, starts) for starts in (today, options)]
     judged = subject.judge(options) if subject.judge else None
     cells = (

@@ -26,7 +26,7 @@ from optimizer.plan import prepare_forecast
 from optimizer.plan.case import Case
 from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
-from optimizer.risk.table import start_step
+from optimizer.risk.table import snapshot_grid
 from tests.benchmarks.people import HOURLY_SHARE, write_vms_csv
 
 VMS_PER_VAULT = 250
@@ -184,9 +184,7 @@ def bootstrap(
     document = bootstrap_document(num_vms, seed, as_of)
     inventory = document.inventory(DEFAULT_SERVICE_FROM)
     rules = rules if rules is not None else Rules()
-    forecast = forecast_load(
-        source, source.vm_ids, inventory.horizon, rules.threshold, step_minutes=start_step(inventory)
-    )
+    forecast = forecast_load(source, source.vm_ids, inventory.horizon, rules.threshold, grid=snapshot_grid(inventory))
     row, week = draw_copies(trace, num_vms, seed)
     of = row * trace.num_weeks + week
     copies = forecast.of_rows(sorted({item.vm_id for item in inventory.items}), of)

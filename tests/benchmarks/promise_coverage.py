@@ -27,13 +27,14 @@ import numpy.typing as npt
 from optimizer.documents.plan_document import Expectation
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import BINS_PER_DAY, HORIZON_DAYS, NUM_OPTIONS
+from optimizer.model.snapshot_timing import NUM_DELAYS
+from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, DEFAULT_SNAPSHOT_MINUTES, HORIZON_DAYS, NUM_OPTIONS
 from optimizer.plan import prepare_forecast, solve_case
 from optimizer.plan.make.compose import predict_change
 from optimizer.risk.forecast import Forecast, forecast_history
 from optimizer.risk.history import RiskHistory, count_blocks
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
-from optimizer.risk.snapshots import NUM_DELAYS, SnapshotGrid
+from optimizer.risk.snapshots import SnapshotGrid
 from optimizer.risk.table import RiskTable, risk_table
 from optimizer.solve import Search, Solved
 from tests.benchmarks.spreading import made_up_inventory
@@ -98,10 +99,10 @@ class Outcome:
 def shares() -> FloatArray:
     """Share of the delays at risk, by the length of a busy time in bins and the bins from its begin to a start."""
     found = np.zeros((LONGEST + 1, BINS_PER_DAY))
-    grid = SnapshotGrid()
+    snapshot_bins = DEFAULT_SNAPSHOT_MINUTES // BIN_MINUTES
     for length in range(1, LONGEST + 1):
         hot = np.arange(2 * BINS_PER_DAY) % BINS_PER_DAY < length
-        snapshots = np.array([hot[first : first + grid.snapshot_bins].any() for first in range(BINS_PER_DAY)])
+        snapshots = np.array([hot[first : first + snapshot_bins].any() for first in range(BINS_PER_DAY)])
         upto = np.concatenate([[0], np.cumsum(np.tile(snapshots, 2))])
         first = np.arange(BINS_PER_DAY)
         found[length] = (upto[first + NUM_DELAYS] - upto[first]) / NUM_DELAYS

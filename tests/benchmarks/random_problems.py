@@ -175,7 +175,7 @@ def kinds_of(problem: Problem, instance: Instance) -> list[str]:
         "every kind": True,
         "weekly": Frequency.WEEKLY in frequencies,
         "hourly": Frequency.HOURLY in frequencies,
-        "clock that changes": any(len(policy.pattern(inventory.horizon).offsets) > 1 for policy in policies),
+        "clock that changes": any(len(inventory.pattern(policy).offsets) > 1 for policy in policies),
         "service in several vaults": any(len(vaults) > 1 for vaults in vaults_of.values()),
         "cap": bool((rows.cap < np.minimum(rows.size, NO_CAP)).any()),
         "VM that stays": not bool(instance.movable.all()),

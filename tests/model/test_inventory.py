@@ -84,7 +84,7 @@ def test_policies_of_other_workloads_count_towards_the_limit() -> None:
 def test_a_policy_knows_its_zone() -> None:
     """The pattern of a policy counts a zone that changes its clocks at both offsets."""
     estate = inventory([policy("a", zone="W. Europe Standard Time")], [item("1", "a")], [])
-    assert estate.policy(estate.items[0]).pattern(estate.horizon).offsets == (60, 120)
+    assert estate.pattern(estate.policy(estate.items[0])).offsets == (60, 120)
 
 
 @pytest.mark.parametrize(

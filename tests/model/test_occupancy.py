@@ -21,7 +21,9 @@ from optimizer.model.occupancy import (
     windows_met,
     working_hours_starts,
 )
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.working_hours import WorkingHours
+from tests.model.timings import with_timing
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 from tests.solve.examples import inventory, policy
 
@@ -32,12 +34,13 @@ STARTS = st.lists(st.integers(0, 47), min_size=14, max_size=14)
 @given(STARTS, st.integers(1, 200))
 def test_occupancy_counts_each_window_once_per_half_hour(starts: list[int], snapshot_minutes: int) -> None:
     """The count of a service in a half hour is the number of its VMs whose window, minute by minute, touches it."""
-    names, occupancy = service_occupancy(INVENTORY, np.array(starts), snapshot_minutes)
+    estate = with_timing(INVENTORY, SnapshotTiming(snapshot_minutes))
+    names, occupancy = service_occupancy(estate, np.array(starts))
     expected = {name: np.zeros(336, dtype=int) for name in names}
     for item, start in zip(INVENTORY.items, starts, strict=True):
         policy = INVENTORY.policy(item)
         touched = set()
-        for offset in policy.pattern(INVENTORY.horizon).offsets:
+        for offset in INVENTORY.pattern(policy).offsets:
             for begin in policy.recurrence.run_minutes(start, offset).tolist():
                 touched |= {minute // 30 % 336 for minute in range(begin, begin + 120 + snapshot_minutes)}
         expected[INVENTORY.vm(item).service_name][sorted(touched)] += 1
@@ -74,7 +77,7 @@ def test_overlaps_are_those_of_every_pair_of_runs(starts: list[int]) -> None:
             (INVENTORY.vm(item).service_name, minute // 30)
             for item, start in zip(INVENTORY.items, starts, strict=True)
             for minute in INVENTORY.policy(item)
-            .recurrence.run_minutes(start, INVENTORY.policy(item).pattern(INVENTORY.horizon).offsets[changed])
+            .recurrence.run_minutes(start, INVENTORY.pattern(INVENTORY.policy(item)).offsets[changed])
             .tolist()
         ]
         for (service, one), (other_service, other) in itertools.combinations(runs, 2):
@@ -88,13 +91,13 @@ def test_overlaps_are_those_of_every_pair_of_runs(starts: list[int]) -> None:
 @given(STARTS, st.integers(0, 13))
 def test_windows_met_are_those_of_the_whole_service(starts: list[int], row: int) -> None:
     """At each option, the most windows of the service in a half hour of the VM's own window."""
-    found = windows_met(INVENTORY, np.array(starts), row, 15)
+    found = windows_met(INVENTORY, np.array(starts), row)
     item = INVENTORY.items[row]
-    pattern = INVENTORY.policy(item).pattern(INVENTORY.horizon)
+    pattern = INVENTORY.pattern(INVENTORY.policy(item))
     for option in (0, 17, 39):
         there = np.array([*starts[:row], option, *starts[row + 1 :]])
-        names, occupancy = service_occupancy(INVENTORY, there, 15)
-        own = pattern.occupancy(15)[option]
+        names, occupancy = service_occupancy(INVENTORY, there)
+        own = pattern.occupancy()[option]
         assert found[option] == occupancy[names.index(INVENTORY.vm(item).service_name)][own].max()
 
 
@@ -105,7 +108,7 @@ def test_weights_are_spread_over_the_runs_and_none_is_lost(starts: list[int]) ->
     expected = np.zeros(336)
     for item, start, weight in zip(INVENTORY.items, starts, weights.tolist(), strict=True):
         policy = INVENTORY.policy(item)
-        slots = policy.pattern(INVENTORY.horizon).start_slots(start).tolist()
+        slots = INVENTORY.pattern(policy).start_slots(start).tolist()
         for slot in slots:
             expected[slot] += weight / len(slots)
     assert spread_over_starts(INVENTORY, np.array(starts), weights) == pytest.approx(expected)

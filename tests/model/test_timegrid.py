@@ -6,22 +6,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tzlocal.windows_tz import win_tz
 
 from optimizer.model.timegrid import (
     LAST_HOURLY_OPTION,
-    MINUTES_PER_WEEK,
     NUM_OPTIONS,
-    SLOT_MINUTES,
-    SLOTS_PER_WEEK,
     WEEKDAYS,
     Frequency,
     Horizon,
-    Pattern,
     Recurrence,
     common_start_step,
     format_minute,
@@ -226,55 +221,6 @@ def test_runs_lie_where_the_calendar_puts_them(
     minutes = recurrence.run_minutes(option, horizon.nominal_offset(zone))
     assert sorted(minutes.tolist()) == sorted(expected)
     assert len(minutes) == recurrence.runs_per_week
-
-
-@settings(max_examples=40)
-@given(
-    RECURRENCES,
-    st.lists(st.integers(-48, 56).map(lambda quarter: 15 * quarter), min_size=1, max_size=2, unique=True),
-    st.integers(1, 400),
-)
-def test_occupancy_is_every_slot_that_a_window_meets(
-    recurrence: Recurrence, offsets: list[int], snapshot_minutes: int
-) -> None:
-    """Slots equal those found by marking single minutes of the circular week, whichever way the clock is read."""
-    occupancy = Pattern(recurrence, tuple(offsets)).occupancy(snapshot_minutes)
-    for option in range(NUM_OPTIONS):
-        minutes = np.zeros(MINUTES_PER_WEEK, dtype=bool)
-        for offset in offsets:
-            for begin in recurrence.run_minutes(option, offset):
-                minutes[(begin + np.arange(120 + snapshot_minutes)) % MINUTES_PER_WEEK] = True
-        assert (occupancy[option] == minutes.reshape(SLOTS_PER_WEEK, SLOT_MINUTES).any(axis=1)).all()
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Eucla"])
-def test_a_plain_window_is_five_slots(zone: str) -> None:
-    """Two hours and a quarter meet five half hours a day, also where the zone lies 15 minutes off."""
-    occupancy = Pattern(DAILY, winter(zone)).occupancy(15)
-    assert (occupancy.sum(axis=1) == 7 * 5).all()
-
-
-def test_a_window_without_snapshot_does_not_touch_the_next_slot() -> None:
-    """A window that ends on a slot's edge leaves that slot free: intervals are half open."""
-    assert np.flatnonzero(Pattern(Recurrence(Frequency.WEEKLY, (0,)), (0,)).occupancy(0)[0]).tolist() == [0, 1, 2, 3]
-
-
-def test_a_window_at_the_end_of_the_week_wraps() -> None:
-    """Sunday 23:30 UTC goes on in the first slots of Monday."""
-    sunday = Recurrence(Frequency.WEEKLY, (6,))
-    assert np.flatnonzero(Pattern(sunday, (0,)).occupancy(15)[47]).tolist() == [0, 1, 2, 3, 335]
-
-
-def test_a_monday_east_of_greenwich_is_a_sunday_in_utc() -> None:
-    """Monday 08:00 in Auckland's summer is Sunday 19:00 UTC."""
-    monday = Pattern(Recurrence(Frequency.WEEKLY, (0,)), winter("New Zealand Standard Time"))
-    assert monday.start_slots(16).tolist() == [6 * 48 + 38]
-
-
-def test_half_an_hour_of_summer_time_counts_at_both_offsets() -> None:
-    """Lord Howe's clocks change by 30 minutes, so a window there meets six slots instead of five."""
-    pattern = Pattern(DAILY, winter("Lord Howe Standard Time"))
-    assert (pattern.occupancy(15).sum(axis=1) == 7 * 6).all()
 
 
 @given(HOURLY, st.integers(0, NUM_OPTIONS - 1))

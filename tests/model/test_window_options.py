@@ -8,24 +8,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.inventory import Policy
+from optimizer.model.arm_id import ArmId
+from optimizer.model.inventory import Inventory, Policy, Vault
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
+from optimizer.model.snapshot_timing import USUAL_TIMING
 from optimizer.model.timegrid import Horizon, Recurrence, format_start, resolve_zone
 from optimizer.model.window_options import options_allowed
 from optimizer.verifier.window_clock import WindowClock
-from tests.solve.examples import DAILY, HOURLY, SNAPSHOT_MINUTES, WORKDAYS, policy
+from tests.solve.examples import DAILY, HOURLY, WORKDAYS, policy
 
-LENGTH = timedelta(hours=2, minutes=SNAPSHOT_MINUTES)
 WINTER, SUMMER = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 7, 10, tzinfo=UTC)
 BERLIN, UTC_ZONE = "Europe/Berlin", "UTC"
+LENGTH = timedelta(hours=2, minutes=15)
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
+
+
+def clock_of(as_of: datetime) -> WindowClock:
+    """Clock of the verifier for policies of one vault."""
+    return WindowClock(Inventory(as_of, {ArmId("v"): Vault(ArmId("v"), "v")}, {}, {}, ()))
 
 
 def allowed(rule: Rule, one: Policy, as_of: datetime) -> list[str]:
     """Starts that a rule leaves to the VMs of a policy."""
     horizon = Horizon(as_of)
-    options = options_allowed(rule, one.pattern(horizon), one.timezone, horizon, SNAPSHOT_MINUTES)
+    options = options_allowed(rule, one.pattern(horizon, USUAL_TIMING), one.timezone, horizon)
     return [format_start(option) for option in options.nonzero()[0].tolist()]
 
 
@@ -100,7 +107,7 @@ def test_windows_on_dates_bind_within_the_horizon_only() -> None:
     """A date of next month forbids its hours, a date half a year ahead is left to the plans of the months between."""
     soon = Rule(name="soon", forbid=(window(0, 12, dates=(date(2026, 1, 20),)),))
     later = Rule(name="later", forbid=(window(0, 12, dates=(date(2026, 7, 20),)),))
-    clock = WindowClock(Horizon(WINTER), SNAPSHOT_MINUTES)
+    clock = clock_of(WINTER)
     for rule, count in ((soon, 48 - 24 - 4), (later, 48)):
         assert len(allowed(rule, policy("p", "v", 46), WINTER)) == count
         assert sum(clock.fits(rule, policy("p", "v", 46), option) for option in range(48)) == count
@@ -130,7 +137,7 @@ def test_search_and_verifier_agree_with_the_slow_loop(
 ) -> None:
     """A start is allowed exactly where no start window of the coming year, at any UTC offset, breaks the rule."""
     rule, one, as_of = case
-    left, clock = allowed(rule, one, as_of), WindowClock(Horizon(as_of), SNAPSHOT_MINUTES)
+    left, clock = allowed(rule, one, as_of), clock_of(as_of)
     is_allowed = [format_start(option) in left for option in range(48)]
     assert [clock.fits(rule, one, option) for option in range(48)] == is_allowed
     edges = [option for option in range(48) if is_allowed[option] != is_allowed[option - 1]]  # where mistakes show

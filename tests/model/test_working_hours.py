@@ -7,6 +7,7 @@ import pytest
 from optimizer.config import parse_rules
 from optimizer.errors import ConfigError
 from optimizer.model.rules import Rules
+from optimizer.model.snapshot_timing import USUAL_TIMING
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start
 from optimizer.model.working_hours import WorkingHours
 
@@ -56,7 +57,7 @@ def test_expected_starts_are_counted_on_the_clock_of_the_policy(
     hours: WorkingHours, recurrence: Recurrence, start: str, per_week: float
 ) -> None:
     """Each run counts with the share of its two hours of delay that lies in the hours."""
-    assert hours.starts(recurrence)[parse_start(start)] == pytest.approx(per_week * WEEK)
+    assert hours.starts(recurrence, USUAL_TIMING)[parse_start(start)] == pytest.approx(per_week * WEEK)
 
 
 @pytest.mark.parametrize("hours", [WorkingHours(), NIGHT_SHIFT, MONDAY_NIGHT, ONE_HOUR, ALWAYS])
@@ -64,7 +65,7 @@ def test_expected_starts_are_counted_on_the_clock_of_the_policy(
 def test_expected_starts_are_what_a_count_of_all_delays_says(hours: WorkingHours, recurrence: Recurrence) -> None:
     """The same as counting the starts at each of the 120 minutes of delay, for every start option."""
     at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(hours.minutes)}
-    for option, expected in enumerate(hours.starts(recurrence).tolist()):
+    for option, expected in enumerate(hours.starts(recurrence, USUAL_TIMING).tolist()):
         runs = recurrence.run_minutes(option, 0).tolist()
         counted = sum((run + delay) % 10080 in at_work for run in runs for delay in range(120))
         assert expected == pytest.approx(counted / 120 * WEEK)

@@ -25,7 +25,7 @@ from optimizer.verifier.window_clock import WindowClock
 from tests.plan.planned import Planned, planned
 from tests.rollout.calendar.test_write_windows import DAILY
 from tests.rollout.small_rollouts import NOW, item_write, world
-from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, policy
+from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 DAY = Window(start=6 * 60, end=20 * 60)
 KINDS: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def without_exceptions(kind: str) -> Problem:
 def judged(problem: Problem) -> list[tuple[object, object]]:
     """What the solver and the verifier find wrong with each of 4,096 schedules."""
     instance = problem.instance()
-    check = SetRules(problem.inventory, problem.rules, WindowClock(problem.inventory.horizon, SNAPSHOT_MINUTES))
+    check = SetRules(problem.inventory, problem.rules, WindowClock(problem.inventory))
     schedules = itertools.product(range(0, 48, 3), repeat=3)
     limits = Limits(instance, problem.restrictions, problem.rules)
     return [(breaches(limits, np.array(options)), check.broken(options)) for options in schedules]

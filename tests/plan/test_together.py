@@ -19,8 +19,8 @@ from optimizer.estate.folder import open_estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import expected_overlaps, item_services
-from optimizer.model.overlap import price_per_overlap
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.snapshot_timing import USUAL_TIMING
 from optimizer.plan import make_plan_of, prepare
 from optimizer.plan.case import Case
 from optimizer.plan.together import (
@@ -372,7 +372,7 @@ def check_that_no_way_is_cheap(case: Case, options: IntArray, members: IntArray)
     instance, found = case.problem.instance, case.inventory
     if len(members) < 2 or not obvious_together(case, options, members):
         return
-    price = price_per_overlap(PRICES.snapshot_overlap, PRICES.all_at_once, len(members))
+    price = USUAL_TIMING.price_per_overlap(PRICES.snapshot_overlap, PRICES.all_at_once, len(members))
     _, service = item_services(found)
     g = int(service[members[0]])
 

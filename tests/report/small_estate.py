@@ -115,7 +115,7 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         if rng.random() < 0.6 and not item.unwritable:
             starts[row] = min(rng.choice(options, 6), key=lambda t: risk[row, t])
     rows = np.arange(len(starts))
-    occupancy = [service_occupancy(inventory, of, 15)[1] for of in (today, starts)]
+    occupancy = [service_occupancy(inventory, of)[1] for of in (today, starts)]
     overlaps = [float(expected_overlaps(inventory, of).sum()) for of in (today, starts)]
     at_risk = [float(risk[rows, of].sum()) for of in (today, starts)]
     changes = _changes(inventory, starts)
@@ -196,7 +196,7 @@ def _entry(inventory: Inventory, row: int, start: int, risk: npt.NDArray[np.floa
     item = inventory.items[row]
     policy, vm = inventory.policy(item), inventory.vm(item)
     recurrence = policy.recurrence
-    offset = policy.pattern(inventory.horizon).offsets[0]
+    offset = inventory.pattern(policy).offsets[0]
     moved = start != policy.start
     return ScheduleEntry(
         vm=vm.id,

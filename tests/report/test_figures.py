@@ -42,7 +42,7 @@ def test_services_sum_to_the_summary() -> None:
 def test_pictures_have_the_most_crowded_services_and_the_rest_as_one_row() -> None:
     """The last row is the most of any service that has no row of its own."""
     hours = compare_services(INVENTORY, PLAN, max_rows=2)
-    names, occupancy = service_occupancy(INVENTORY, PLAN.starts_in(INVENTORY), 15)
+    names, occupancy = service_occupancy(INVENTORY, PLAN.starts_in(INVENTORY))
     day = occupancy.reshape(len(names), 7, 48).max(axis=1)
     rest = [g for g, name in enumerate(names) if name not in hours.names]
     assert hours.names[2] == OTHERS
@@ -59,7 +59,7 @@ def test_vaults_sum_to_the_summary() -> None:
     starts = np.zeros(336)
     for item, start in zip(INVENTORY.items, starts_today(INVENTORY).tolist(), strict=True):
         if INVENTORY.vault(item).name == "vault-1":
-            starts[INVENTORY.policy(item).pattern(INVENTORY.horizon).start_slots(start)] += 1
+            starts[INVENTORY.pattern(INVENTORY.policy(item)).start_slots(start)] += 1
     assert {vault.name: vault.peak_starts.today for vault in vaults}["vault-1"] == starts.max()
 
 
@@ -88,7 +88,7 @@ def test_profile_equals_the_obvious_loop(policy: str) -> None:
     v = entry_of(policy)
     item, history = INVENTORY.items[v], SmallLoadSource(INVENTORY).read_vm(INVENTORY.items[v].vm_id)
     found = load_profile(INVENTORY, item, PLAN.schedule[v], history, Threshold())
-    offset = INVENTORY.policy(item).pattern(INVENTORY.horizon).offsets[0]
+    offset = INVENTORY.pattern(INVENTORY.policy(item)).offsets[0]
     by_bin: dict[int, list[float]] = {}
     for row in range(len(history.dates)):
         for utc_bin in range(288):

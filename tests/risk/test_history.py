@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from optimizer.errors import DataError
 from optimizer.model.load import RUNNING, STOPPED, UNKNOWN, DayLoad
 from optimizer.model.rules import Statistic, Threshold
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.ports import LoadSource
 from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history, count_blocks
 from optimizer.risk.snapshots import SnapshotGrid
@@ -97,7 +98,9 @@ def test_history_equals_the_slow_loop(
     end = datetime.combine(FIRST_DAY, time.min, UTC) + timedelta(minutes=history_minutes)
     threshold = Threshold(memory_percent=85, statistic=statistic)
     vm_ids = ("c", "A", "b", "nobody")
-    history = build_history(source, vm_ids, end, threshold, SnapshotGrid(snapshot_minutes, step_minutes))
+    history = build_history(
+        source, vm_ids, end, threshold, SnapshotGrid((SnapshotTiming(snapshot_minutes),), step_minutes)
+    )
     dates = [day for day in source.dates() if datetime.combine(day, time.min, UTC) < end]
     expected_sum = np.zeros_like(history.risk_sum)
     expected_count = np.zeros_like(history.day_count)
@@ -241,7 +244,7 @@ def test_maximum_needs_the_maximum_of_known_memory() -> None:
 def test_grid_refuses_what_it_cannot_compute(snapshot_minutes: int, step_minutes: int) -> None:
     """A snapshot of no length or half a day, and starts every 20 minutes, are mistakes of the caller."""
     with pytest.raises(ValueError, match="allowed"):
-        SnapshotGrid(snapshot_minutes, step_minutes)
+        SnapshotGrid((SnapshotTiming(snapshot_minutes),), step_minutes)
 
 
 def test_a_reader_that_fails_is_heard() -> None:

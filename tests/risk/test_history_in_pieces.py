@@ -12,6 +12,7 @@ from optimizer.engine import SERIAL, SerialEngine
 from optimizer.errors import DataError
 from optimizer.model.load import STOPPED, DayLoad
 from optimizer.model.rules import Threshold
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.risk.history import MAX_READINGS, MIN_SPAN_VMS, RiskHistory, build_history, count_blocks
 from optimizer.risk.snapshots import SnapshotGrid
 from tests.risk.sources import FIRST_DAY, MemorySource
@@ -80,7 +81,7 @@ def test_blocks_make_the_whole(without: tuple[int, ...], hours_short: int) -> No
     source = MemorySource(varied_days(12, 17, without=without))
     end = datetime.combine(FIRST_DAY + timedelta(days=17), datetime.min.time(), UTC) - timedelta(hours=hours_short)
     vm_ids = [f"vm-{row:05d}" for row in (3, 1, 0, 2, 11, 10, 4)] + ["nobody"]
-    arguments = (source, vm_ids, end, Threshold(), SnapshotGrid(snapshot_minutes=40, step_minutes=15))
+    arguments = (source, vm_ids, end, Threshold(), SnapshotGrid((SnapshotTiming(40),), step_minutes=15))
     engine = Workers(2)
     assert content(build_history(*arguments, engine=engine)) == content(build_history(*arguments))
     assert engine.num_tasks == count_blocks(17 - len(without))

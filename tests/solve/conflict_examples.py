@@ -19,7 +19,7 @@ from optimizer.solve.problem.limits import Limit, Limits
 from optimizer.solve.problem.restrict import RISK_TOLERANCE
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Effect, effect_of_plan
-from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy
+from tests.solve.examples import Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"
 HISTORY = "too little history to accept a higher risk"
@@ -97,9 +97,7 @@ def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> se
         if rule.max_concurrent is not None:
             for service in {found.vm(found.items[v]).service for v in mine}:
                 members = [v for v in mine if found.vm(found.items[v]).service == service]
-                windows = [
-                    found.policy(found.items[v]).pattern(found.horizon).occupancy(SNAPSHOT_MINUTES) for v in members
-                ]
+                windows = [found.pattern(found.policy(found.items[v])).occupancy() for v in members]
                 met = sum(w[options[:, v]].astype(np.int8) for v, w in zip(members, windows, strict=True))
                 stay = [w[today[v]] for v, w in zip(members, windows, strict=True) if v in pinned]
                 most = np.maximum(rule.max_concurrent, np.sum(stay, axis=0) if stay else 0)

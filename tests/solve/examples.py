@@ -14,11 +14,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.pattern import Pattern
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence
+from optimizer.model.snapshot_timing import USUAL_TIMING
+from optimizer.model.timegrid import Frequency, Horizon, Recurrence
 from optimizer.risk.table import RiskTable
 from optimizer.solve.problem.build import build_instance
 from optimizer.solve.problem.instance import Instance, WriteLimit
@@ -31,7 +33,6 @@ DAILY = Recurrence(Frequency.DAILY)
 SUNDAYS = Recurrence(Frequency.WEEKLY, (6,))
 WORKDAYS = Recurrence(Frequency.WEEKLY, (0, 2, 4))
 HOURLY = Recurrence(Frequency.HOURLY, (), 6, 12)
-SNAPSHOT_MINUTES = 15
 
 
 def policy(
@@ -99,11 +100,11 @@ class Problem:
     @cached_property
     def restrictions(self) -> Restrictions:
         """What the rules leave to each VM."""
-        return restrict_options(self.inventory, self.rules, self.table, SNAPSHOT_MINUTES)
+        return restrict_options(self.inventory, self.rules, self.table)
 
     def instance(self) -> Instance:
         """The instance."""
-        made = build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
+        made = build_instance(self.inventory, self.table, self.rules, self.restrictions)
         new = self.limit.new
         small = tuple(
             p if len(p.vms) <= new else replace(p, editable=False, editable_unpinned=False) for p in made.policies
@@ -361,7 +362,7 @@ def _begins_by_night(problem: Problem, v: int, option: int) -> list[tuple[int, i
 
 @lru_cache
 def _pattern(policy_: Policy, horizon: Horizon) -> Pattern:
-    return policy_.pattern(horizon)
+    return policy_.pattern(horizon, USUAL_TIMING)
 
 
 def _slots(problem: Problem, v: int, t: int) -> set[int]:

@@ -12,8 +12,8 @@ from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.questions import Problem
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
+from tests.solve.examples import Problem as Example
 from tests.solve.examples import (
-    SNAPSHOT_MINUTES,
     every_schedule,
     flat_risk,
     inventory,
@@ -22,7 +22,6 @@ from tests.solve.examples import (
     policy,
     problems,
 )
-from tests.solve.examples import Problem as Example
 
 MOST_NAMES = 20
 """Number of names that the package may offer to others."""
@@ -62,7 +61,7 @@ def test_a_problem_prices_and_judges_schedules(example: Example) -> None:
 def test_a_problem_is_made_of_an_estate() -> None:
     """The estate, the risk of its starts and the rules are enough; earlier moves are optional."""
     example = pair(Rule(name="one at a time", max_concurrent=1, per="vault"))
-    problem = Problem.of(example.inventory, example.table, example.rules, SNAPSHOT_MINUTES)
+    problem = Problem.of(example.inventory, example.table, example.rules)
     assert problem.rules is example.rules
     assert {breach.limit.name for breach in problem.breaches(problem.instance.today)} == {"one at a time"}
     assert problem.broken_at(problem.instance.today) == {("one at a time", 0), ("one at a time", 1)}

@@ -20,7 +20,7 @@ from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.relaxation import Effect, diagnose
-from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_clash, only, policy
+from tests.solve.examples import DAILY, Problem, flat_risk, inventory, obvious_clash, only, policy
 from tests.whatif.examples import tiny_estate
 
 BERLIN, KATHMANDU = "W. Europe Standard Time", "Nepal Standard Time"
@@ -45,7 +45,7 @@ def test_the_smallest_within_is_what_loops_over_all_starts_find(zones: Sequence[
     """Windows of 2 h 15 min leave a quarter of an hour to the next half hour; a change of clocks adds an hour."""
     one = problem(1.0, zones=zones)
     stays = np.zeros(2, dtype=np.bool_)
-    found = least_within(one.inventory, one.rules, stays, SNAPSHOT_MINUTES)
+    found = least_within(one.inventory, one.rules, stays)
     assert found == {ORDERED.name: least}
     for within in (least - 0.25, least):
         if within <= 0:
@@ -57,7 +57,7 @@ def test_the_smallest_within_is_what_loops_over_all_starts_find(zones: Sequence[
             for t, u in itertools.product(range(48), range(48))
         )
         assert fits == (within >= least)
-    assert least_within(one.inventory, one.rules, ~stays, SNAPSHOT_MINUTES) == {}
+    assert least_within(one.inventory, one.rules, ~stays) == {}
 
 
 @pytest.mark.parametrize("to", [0.25, 0.75, 3.0, 24.0])

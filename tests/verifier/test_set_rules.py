@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from optimizer.model.rules import Rule, Rules
 from optimizer.verifier.set_rules import SetRules
 from optimizer.verifier.window_clock import WindowClock
-from tests.solve.examples import SNAPSHOT_MINUTES, Problem, inventory, obvious_clash, policy, problems
+from tests.solve.examples import Problem, inventory, obvious_clash, policy, problems
 
 
 def sets_of(problem: Problem) -> SetRules:
     """The check of a problem."""
     found = problem.inventory
-    return SetRules(found, problem.rules, WindowClock(found.horizon, SNAPSHOT_MINUTES))
+    return SetRules(found, problem.rules, WindowClock(found))
 
 
 @settings(max_examples=150, deadline=None)

@@ -16,10 +16,12 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import Frequency, format_start
 from optimizer.model.working_hours import WorkingHours
 from optimizer.verifier.verify import Checked, Claims, require_verified, verify
 from optimizer.verifier.window_clock import WindowClock
+from tests.model.timings import with_timing
 from tests.plan.planned import Planned, planned
 
 RULES = Rules(
@@ -66,7 +68,6 @@ def valid(made: Planned) -> Valid:
         credit=made.case.table.counted,
         own=made.case.table.own,
         starts=tuple(entry.start for entry in made.plan.schedule),
-        snapshot_minutes=15,
         changes=made.plan.changes,
     )
     pairs, peak, in_hours = summary.overlaps_per_month, summary.peak_concurrency, summary.working_hours_starts
@@ -401,7 +402,7 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     ),
     "another length of snapshot": (
         "breaks rule",
-        lambda v: replace(v, checked=replace(v.checked, snapshot_minutes=45)),
+        lambda v: replace(v, checked=replace(v.checked, before=with_timing(v.checked.before, SnapshotTiming(45)))),
     ),
 }
 
@@ -487,7 +488,7 @@ def test_many_faults_are_counted(ruled: Valid) -> None:
 def test_the_clock_counts_the_delays_that_lead_into_working_hours(ruled: Valid, hours: WorkingHours) -> None:
     """The verifier's own count is that of all 120 minutes of delay, for every policy of the estate and every start."""
     checked = ruled.checked
-    clock = WindowClock(checked.before.horizon, checked.snapshot_minutes)
+    clock = WindowClock(checked.before)
     length = (hours.end - hours.start) % 1440 or 1440
     at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(length)}
     for policy in checked.before.policies.values():

@@ -40,7 +40,6 @@ from optimizer.model.occupancy import (
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import (
-    DEFAULT_SNAPSHOT_MINUTES,
     SLOT_MINUTES,
     SLOTS_PER_DAY,
     WEEKDAYS,
@@ -66,7 +65,6 @@ def audit(
     risk: npt.NDArray[np.floating],
     rules: Rules,
     *,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     history_days: npt.NDArray[np.number] | None = None,
     allowed: npt.NDArray[np.bool_] | None = None,
     credited: npt.NDArray[np.bool_] | None = None,
@@ -84,8 +82,6 @@ def audit(
         Shape (num_items, 48): expected at-risk backups per 30 days for every start option.
     rules
         Limits, and rules that exclude or pin VMs.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     history_days
         Shape (num_items,): days of usable load.  None if unknown; then ``Audit.history`` is None.
     allowed
@@ -115,7 +111,7 @@ def audit(
     risk_today = np.asarray(risk, dtype=np.float64)[rows, today]
     own = np.ones(len(rows), dtype=np.bool_) if credited is None else credited
     best = np.where(own, best_options(inventory, risk, allowed), today)
-    services = _audit_services(inventory, risk_today, snapshot_minutes)
+    services = _audit_services(inventory, risk_today)
     busy = _audit_busy(inventory, risk, best, own)
     starts = starts_per_slot(inventory, today)
     return Audit(
@@ -179,10 +175,10 @@ def best_options(
     return best
 
 
-def _audit_services(inventory: Inventory, risk_today: FloatArray, snapshot_minutes: int) -> tuple[ServiceAudit, ...]:
+def _audit_services(inventory: Inventory, risk_today: FloatArray) -> tuple[ServiceAudit, ...]:
     names, service = item_services(inventory)
     today = starts_today(inventory)
-    _, occupancy = service_occupancy(inventory, today, snapshot_minutes)
+    _, occupancy = service_occupancy(inventory, today)
     sizes = np.bincount(service, minlength=len(names))
     at_risk = np.bincount(service, weights=risk_today, minlength=len(names))
     overlaps = expected_overlaps(inventory, today)

@@ -18,12 +18,11 @@ from optimizer.plan.together import services_together
 
 def audit_case(case: Case) -> Audit:
     """Audit today's schedule, including the rules that it breaks."""
-    broken = find_broken_rules(case.inventory, case.problem, case.snapshot_minutes)
+    broken = find_broken_rules(case.inventory, case.problem)
     return audit(
         case.inventory,
         case.table.reported,
         case.rules,
-        snapshot_minutes=case.snapshot_minutes,
         history_days=case.history_days,
         allowed=case.problem.restrictions.allowed,
         credited=case.table.own,
@@ -38,5 +37,5 @@ def audit_case(case: Case) -> Audit:
             *notes_on_rpo(case.inventory, case.rules, case.problem.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),
         ),
-        orders=order_gaps(case.inventory, case.rules, case.problem.instance.today, case.snapshot_minutes),
+        orders=order_gaps(case.inventory, case.rules, case.problem.instance.today),
     )

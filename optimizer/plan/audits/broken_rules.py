@@ -14,7 +14,7 @@ _Hit = tuple[int, str, tuple[RuleDemand, ...]]
 """Row of a VM, name of the rule that it breaks, and the keys of the rule that it may break."""
 
 
-def find_broken_rules(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> tuple[BrokenRule, ...]:
+def find_broken_rules(inventory: Inventory, problem: Problem) -> tuple[BrokenRule, ...]:
     """Find the rules that are broken today; those with the most VMs come first.
 
     Immovable VMs count as well, although a plan tolerates what they break.  They are counted
@@ -24,15 +24,13 @@ def find_broken_rules(inventory: Inventory, problem: Problem, snapshot_minutes: 
     ----------
     inventory, problem
         The estate, and the problem whose limits its schedule has to keep.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     """
     movable = problem.restrictions.movable
     rows: dict[str, set[int]] = {}
     demands: dict[str, dict[RuleDemand, None]] = {}
     for row, name, keys in (
         *_of_today(problem),
-        *_tolerated(inventory, problem, snapshot_minutes),
+        *_tolerated(inventory, problem),
     ):
         rows.setdefault(name, set()).add(row)
         demands.setdefault(name, {}).update(dict.fromkeys(keys))
@@ -48,9 +46,9 @@ def find_broken_rules(inventory: Inventory, problem: Problem, snapshot_minutes: 
     return tuple(sorted(found, key=lambda one: (-len(one.vms), one.rule)))
 
 
-def breaks_of_standing(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> list[tuple[int, str]]:
+def breaks_of_standing(inventory: Inventory, problem: Problem) -> list[tuple[int, str]]:
     """Immovable VMs that break a rule, alone or among themselves; each VM with the rule, listed once."""
-    standing = standing_clashes(inventory, problem.rules, ~problem.restrictions.movable, snapshot_minutes)
+    standing = standing_clashes(inventory, problem.rules, ~problem.restrictions.movable)
     return list(dict.fromkeys((*problem.restrictions.exempt, *standing)))
 
 
@@ -63,11 +61,11 @@ def _of_today(problem: Problem) -> Iterator[_Hit]:
         yield from ((row, breach.limit.name, keys) for row in breach.vms)
 
 
-def _tolerated(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> Iterator[_Hit]:
+def _tolerated(inventory: Inventory, problem: Problem) -> Iterator[_Hit]:
     rules, restrictions = problem.rules, problem.restrictions
     by_name = {rule.name: rule for rule in rules.rule}
     yield from ((row, name, _window_keys(by_name[name])) for row, name in restrictions.exempt)
-    for row, name in standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes):
+    for row, name in standing_clashes(inventory, rules, ~restrictions.movable):
         yield row, name, _pair_keys(by_name[name]) or _cap_keys(by_name[name])
 
 

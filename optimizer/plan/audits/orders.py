@@ -12,12 +12,13 @@ from optimizer.model.arrays import IntArray
 from optimizer.model.clashes import Nights, nights
 from optimizer.model.exemptions import set_as_toml
 from optimizer.model.inventory import Inventory
+from optimizer.model.pattern import Pattern
 from optimizer.model.rules import Rules
 from optimizer.model.set_demands import Demanded, Side, demands
-from optimizer.model.timegrid import MINUTES_PER_DAY, Pattern, format_minute
+from optimizer.model.timegrid import MINUTES_PER_DAY, format_minute
 
 
-def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray, snapshot_minutes: int) -> tuple[OrderGap, ...]:
+def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray) -> tuple[OrderGap, ...]:
     """Gaps between the sets of every rule with ``order``: broken ones first, then the longest.
 
     Parameters
@@ -26,25 +27,23 @@ def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray, snapshot_mi
         The estate and its rules.
     starts
         Shape (num_items,): start option of each item.
-    snapshot_minutes
-        Length in minutes of the snapshot at the end of a start window.
     """
     nobody = np.zeros(len(inventory.items), dtype=np.bool_)
     found = [
         gap
         for demanded in demands(inventory, rules, nobody)
         if demanded.ordered and demanded.within is None
-        for gap in _gaps_of(inventory, demanded, starts, snapshot_minutes)
+        for gap in _gaps_of(inventory, demanded, starts)
     ]
     return tuple(sorted(found, key=lambda gap: (gap.holds, gap.hours if gap.hours < 0 else -gap.largest, gap.group)))
 
 
-def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray, snapshot_minutes: int) -> Iterator[OrderGap]:
+def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray) -> Iterator[OrderGap]:
     rule = demanded.rule
     item = inventory.items[demanded.sides[0].rows[0]]
     vm, vault = inventory.vm(item), inventory.vault(item)
     group = {"service": vm.service or str(vm.id), "vault": vault.name, None: ""}[rule.per]
-    spans = {side.pattern: nights(side.pattern, snapshot_minutes) for side in demanded.sides}
+    spans = {side.pattern: nights(side.pattern) for side in demanded.sides}
     numbers = sorted({side.number for side in demanded.sides})
     for earlier, later in pairwise(numbers):
         first = _set_in_nights(demanded.sides, earlier, spans, starts)

@@ -12,11 +12,9 @@ from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
-    DEFAULT_SNAPSHOT_MINUTES,
     HORIZON_DAYS,
     MINUTES_PER_DAY,
     ROLLOUT_DAYS,
-    START_WINDOW_MINUTES,
     resolve_zone,
 )
 from optimizer.model.window_options import windows_in_utc
@@ -64,7 +62,8 @@ def _opens(window: Window, zones: Sequence[str], inventory: Inventory) -> bool:
     """Whether a window can overlap a start window of the horizon, when read in any of these zones."""
     if window.recurs:
         return True
-    end = HORIZON_DAYS * MINUTES_PER_DAY + START_WINDOW_MINUTES + DEFAULT_SNAPSHOT_MINUTES
+    longest = max((vault.timing.window_minutes for vault in inventory.vaults.values()), default=0)
+    end = HORIZON_DAYS * MINUTES_PER_DAY + longest
     spans = [windows_in_utc([window], zone, inventory.horizon, HORIZON_DAYS) for zone in zones]
     return any(bool(((span[:, 1] > 0) & (span[:, 0] < end)).any()) for span in spans)
 

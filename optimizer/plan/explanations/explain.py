@@ -18,7 +18,6 @@ from optimizer.model.occupancy import windows_met
 from optimizer.model.phrases import some_of
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import (
-    DEFAULT_SNAPSHOT_MINUTES,
     NUM_OPTIONS,
     Frequency,
     format_minute,
@@ -247,7 +246,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     marginals = solution.problem.marginals(solution.options)
     costs = marginals.of(v)
     overlaps = VmOverlaps(inventory, solution.options).of(v)
-    meeting = windows_met(inventory, solution.options, v, DEFAULT_SNAPSHOT_MINUTES)
+    meeting = windows_met(inventory, solution.options, v)
     here, today = int(solution.options[v]), int(instance.today[v])
     possible = set(policy.recurrence.options(today))
     in_the_way = {t: _in_the_way(solution.case.problem, solution.options, v, t) for t in possible if t != here}
@@ -360,7 +359,7 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
     if solution.observed is not None and solution.case.table.own[v]:
         starts = dict.fromkeys((int(solution.problem.instance.today[v]), int(solution.options[v])))
         estimated = solution.problem.instance.risk[v, list(starts)]
-        shift = policy.pattern(solution.case.inventory.horizon).shift
+        shift = solution.case.inventory.pattern(policy).shift
         days = int(solution.case.history_days[v])
         notes += notes_on_observed(solution.observed[v, list(starts)], estimated, days, shift)
     notes += _notes_on_credit(solution, v)

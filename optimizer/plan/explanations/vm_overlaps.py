@@ -8,9 +8,9 @@ import numpy as np
 
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory
-from optimizer.model.occupancy import item_services, items_by_pattern
-from optimizer.model.overlap import overlap_probability
-from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
+from optimizer.model.occupancy import item_services, items_by_pattern, overlap_by_service
+from optimizer.model.pattern import ClockReading, Pattern
+from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK
 
 
 class _Place(NamedTuple):
@@ -44,7 +44,8 @@ class VmOverlaps:
                 slots = np.array([pattern.start_slots(option, reading) for option in range(NUM_OPTIONS)])
                 self._slots[_Place(pattern, reading)] = slots
                 np.add.at(runs[reading], (self._service[rows][:, None], slots[starts[rows]]), 1)
-        self._nearby = {reading: _expected_nearby(counts) for reading, counts in runs.items()}
+        self._probability = overlap_by_service(inventory)
+        self._nearby = {reading: _expected_nearby(counts, self._probability) for reading, counts in runs.items()}
 
     def of(self, row: int) -> FloatArray:
         """Expected overlaps per 30 days of one VM at each option, with all other VMs where they are; shape (48,)."""
@@ -52,23 +53,28 @@ class VmOverlaps:
         for reading in ClockReading:
             place = _Place(self._pattern[row], reading)
             met = self._nearby[reading][self._service[row]][self._slots[place]].sum(axis=1)
-            total += met - self._with_itself(place, int(self._starts[row]))
+            total += met - self._with_itself(place, row)
         return total * HORIZON_DAYS / 7 / len(ClockReading)
 
-    def _with_itself(self, place: _Place, start: int) -> FloatArray:
+    def _with_itself(self, place: _Place, row: int) -> FloatArray:
         """What the runs of the VM at its present start add to each option; shape (48,)."""
+        start, service = int(self._starts[row]), int(self._service[row])
         if (place, start) not in self._own:
             runs = np.zeros((1, SLOTS_PER_WEEK))
             runs[0, self._slots[place][start]] = 1
-            self._own[place, start] = _expected_nearby(runs)[0][self._slots[place]].sum(axis=1)
+            self._own[place, start] = _expected_nearby(runs, self._probability[service : service + 1])[0][
+                self._slots[place]
+            ].sum(axis=1)
         return self._own[place, start]
 
 
-def _expected_nearby(runs: FloatArray) -> FloatArray:
-    """Expected number of runs that a run in each half hour overlaps with; both shapes (num_services, 336)."""
-    nearby = overlap_probability(0) * runs
-    distance = 1
-    while probability := overlap_probability(distance):
-        nearby += probability * (np.roll(runs, distance, axis=1) + np.roll(runs, -distance, axis=1))
-        distance += 1
+def _expected_nearby(runs: FloatArray, probability: FloatArray) -> FloatArray:
+    """Expected number of runs that a run in each half hour overlaps with; shape (num_services, 336), as ``runs``.
+
+    ``probability`` is the result of :func:`~optimizer.model.occupancy.overlap_by_service` for these services.
+    """
+    nearby: FloatArray = probability[:, :1] * runs
+    for distance in range(1, probability.shape[1]):
+        around = np.roll(runs, distance, axis=1) + np.roll(runs, -distance, axis=1)
+        nearby += probability[:, distance : distance + 1] * around
     return nearby

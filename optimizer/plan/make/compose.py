@@ -158,7 +158,7 @@ def compose_plan(
         changes=diff.changes,
         services_together=services_together(case, options, settings.seed),
         moves_curve=moves_curve,
-        orders=order_gaps(case.inventory, case.rules, options, case.snapshot_minutes),
+        orders=order_gaps(case.inventory, case.rules, options),
     )
     return with_fingerprint(plan)
 
@@ -179,7 +179,6 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
         credit=case.table.counted,
         own=case.table.own,
         starts=starts,
-        snapshot_minutes=case.snapshot_minutes,
         changes=diff.changes,
         moved_on=case.recently_moved,
     )
@@ -187,8 +186,7 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
 
 def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:
     """Changes that lead to a schedule; ``known`` contains the ARM ids of every policy of the estate."""
-    movable, snapshot_minutes = case.problem.restrictions.movable, case.snapshot_minutes
-    return derive_changes(case.inventory, case.rules, options, movable, known, snapshot_minutes)
+    return derive_changes(case.inventory, case.rules, options, case.problem.restrictions.movable, known)
 
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
@@ -229,8 +227,8 @@ def _summary(
     instance, options = case.problem.instance, result.options
     rows = np.arange(instance.num_vms)
     before, after = instance.risk[rows, instance.today], instance.risk[rows, options]
-    _, met_before = service_occupancy(case.inventory, instance.today, case.snapshot_minutes)
-    _, met_after = service_occupancy(case.inventory, options, case.snapshot_minutes)
+    _, met_before = service_occupancy(case.inventory, instance.today)
+    _, met_after = service_occupancy(case.inventory, options)
     return Summary(
         vms=instance.num_vms,
         moved=result.cost.num_moves,
@@ -345,7 +343,7 @@ def predict_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Exp
 
 def _broken_today(case: Case) -> tuple[str, ...]:
     """Rules that today's schedule breaks, those with the most VMs first; immovable VMs do not count."""
-    found = find_broken_rules(case.inventory, case.problem, case.snapshot_minutes)
+    found = find_broken_rules(case.inventory, case.problem)
     return tuple(one.rule for one in found if len(one.vms) > one.never_written)
 
 
@@ -383,7 +381,7 @@ def _notes(case: Case, diff: Diff, expected: Expectation | None) -> list[str]:
     ]
     notes += notes_on_rpo(inventory, rules, case.problem.restrictions.movable)
     notes += notes_on_policies(inventory, rules)
-    tolerated = breaks_of_standing(inventory, case.problem, case.snapshot_minutes)
+    tolerated = breaks_of_standing(inventory, case.problem)
     for name, count in Counter(name for _, name in tolerated).items():
         vms = _vms(
             count, "that is never changed and stays where it is", "that are never changed and stay where they are"
@@ -445,4 +443,4 @@ def _counted(recent: int) -> str:
 
 def _changes_clock(case: Case, policy_key: ArmId) -> bool:
     policy = case.inventory.policies[policy_key]
-    return len(policy.pattern(case.inventory.horizon).offsets) > 1
+    return len(case.inventory.pattern(policy).offsets) > 1

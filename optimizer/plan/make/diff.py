@@ -18,7 +18,7 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.policy_names import free_name
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
+from optimizer.model.timegrid import format_start
 from optimizer.ordering import CapCounts, ClashCounts, Move, Progress, Step, order_of_moves
 from optimizer.solve import choose_policies
 
@@ -84,7 +84,6 @@ def derive_changes(
     options: IntArray,
     movable: BoolArray,
     reserved: Iterable[str] = (),
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> Diff:
     """Changes that move every item to its start option with the fewest policy writes, in an order that keeps limits.
 
@@ -100,10 +99,8 @@ def derive_changes(
         Shape (V,): False for items that must not be touched.
     reserved
         ARM ids of other policies, such as those of other workloads, whose names are taken.
-    snapshot_minutes
-        Length of the snapshot in minutes, which counts toward the windows that caps and sets of the rules compare.
     """
-    derive = partial(_derive, inventory, rules, options, movable, tuple(reserved), snapshot_minutes)
+    derive = partial(_derive, inventory, rules, options, movable, tuple(reserved))
     diff = derive(frozenset())
     if not rules.policies.clone_misnamed:
         return diff
@@ -150,7 +147,6 @@ def _derive(
     options: IntArray,
     movable: BoolArray,
     reserved: tuple[str, ...],
-    snapshot_minutes: int,
     cloned: frozenset[ArmId],
 ) -> Diff:
     """Changes as :func:`derive_changes` makes them, without editing some policies, given by id."""
@@ -165,7 +161,7 @@ def _derive(
         families.setdefault((policy.vault_id, policy.twin_key), []).append(policy)
     for twins in families.values():
         _host_family(draft, twins)
-    progress = _order(draft, snapshot_minutes)
+    progress = _order(draft)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
     return Diff(
         changes=(*draft.creations, *(step.change for step in progress.taken)),
@@ -281,7 +277,7 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if key not in FIELDS_NOT_SENT}
 
 
-def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
+def _order(draft: _Draft) -> Progress:
     """Order of reassignments and edits in which limits and rules hold after each of them.
 
     The first attempt takes each step as soon as it is possible, in the order of the items.  That may use up room that
@@ -290,13 +286,13 @@ def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
     """
     moves = [_move(draft, row) for row in _leavers(draft)]
     at_new_time = {step.target for step in draft.edits}
-    first = _progress(draft, snapshot_minutes)
+    first = _progress(draft)
     waiting = first.admit([step for step in moves if step.target not in at_new_time])
     waiting = first.admit([*draft.edits, *waiting, *(step for step in moves if step.target in at_new_time)])
     first.finish(waiting)
     best = first
     if waiting:
-        other = _progress(draft, snapshot_minutes)
+        other = _progress(draft)
         other.finish(other.admit([*draft.edits, *_along_trails(draft, moves)]))
         best = min(first, other, key=lambda progress: len(progress.stuck))
     for number, step in enumerate(best.taken):
@@ -307,7 +303,7 @@ def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
     return best
 
 
-def _progress(draft: _Draft, snapshot_minutes: int) -> Progress:
+def _progress(draft: _Draft) -> Progress:
     twins: dict[ArmId, list[ArmId]] = {}
     by_place: dict[tuple[int, int], list[ArmId]] = {}
     for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
@@ -317,8 +313,8 @@ def _progress(draft: _Draft, snapshot_minutes: int) -> Progress:
         twins.update(dict.fromkeys(keys, keys))
     return Progress(
         draft.inventory,
-        CapCounts(draft.inventory, draft.rules, snapshot_minutes),
-        ClashCounts(draft.inventory, draft.rules, snapshot_minutes),
+        CapCounts(draft.inventory, draft.rules),
+        ClashCounts(draft.inventory, draft.rules),
         draft.limit,
         twins,
         {step.target for step in draft.edits},

@@ -119,7 +119,7 @@ def _checked(estate: Estate, case: Case, point: _Point, known: Sequence[_Point])
         return None
     cheapest = min(possible, key=lambda one: one.cost)
     best = replace(cheapest, max_moves=point.max_moves, bound=point.bound)
-    _, met = service_occupancy(case.inventory, best.options, case.snapshot_minutes)
+    _, met = service_occupancy(case.inventory, best.options)
     claims = Claims(
         cost=best.cost,
         overlaps=float(expected_overlaps(case.inventory, best.options).sum()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from optimizer.documents import PlanDocument
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, MINUTES_PER_DAY
+from optimizer.model.timegrid import MINUTES_PER_DAY
 from optimizer.plan import LimitPriceEntry
 from optimizer.ports import LoadSource
 from optimizer.report.figures import compare_services, count_half_hours
@@ -35,7 +35,6 @@ def render_html(
     plan: PlanDocument,
     inventory: Inventory,
     load: LoadSource | None,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     limits: Sequence[LimitPriceEntry] | None = None,
     zone: str = UTC,
 ) -> str:
@@ -45,8 +44,6 @@ def render_html(
     ----------
     load
         Load history of the VMs.  None: the page shows no load.
-    snapshot_minutes
-        Length in minutes of the snapshot that the plan was made with.
     limits
         Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
     zone
@@ -57,9 +54,9 @@ def render_html(
     ValueError
         The plan was made for another inventory, or there is no such time zone.
     """
-    services = compare_services(inventory, plan, snapshot_minutes)
+    services = compare_services(inventory, plan)
     hours = count_half_hours(inventory, plan)
-    vms = None if load is None else vm_loads(plan, inventory, load, snapshot_minutes)
+    vms = None if load is None else vm_loads(plan, inventory, load)
     zones = display_zones(inventory, zone)
     return (
         _environment()
@@ -77,7 +74,7 @@ def render_html(
             hour_rows=sorted(hours_rows(hours), key=lambda row: (row[0] + zones[0].offset) % MINUTES_PER_DAY),
             policies_table=policies_table(plan),
             moves_table=moves_table(plan),
-            rules_table=rules_table(plan, rule_effects(inventory, plan, snapshot_minutes)),
+            rules_table=rules_table(plan, rule_effects(inventory, plan)),
             schedule_table=schedule_table(plan),
             bokeh_js=_bokeh_script(),
             charts=chart_items(services, hours, plan, with_load=vms is not None),

@@ -8,7 +8,6 @@ from typing import Any
 
 from optimizer.documents import PlanDocument, ScheduleEntry
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import START_WINDOW_MINUTES
 from optimizer.ports import LoadSource
 from optimizer.report.figures import most_helped, window_starts
 from optimizer.report.formats import decimal, plural, short_id
@@ -25,9 +24,7 @@ FIRST_VMS = 12
 """Number of VMs at the top of the list of VMs whose load the page can show: those whose risk falls most."""
 
 
-def vm_loads(
-    plan: PlanDocument, inventory: Inventory, load: LoadSource, snapshot_minutes: int
-) -> dict[str, Any] | None:
+def vm_loads(plan: PlanDocument, inventory: Inventory, load: LoadSource) -> dict[str, Any] | None:
     """Load of every VM with its windows, and the order in which to list the VMs; None without any load.
 
     Parameters
@@ -36,8 +33,6 @@ def vm_loads(
         The plan, and the inventory that it was made for.
     load
         Load history of the VMs.
-    snapshot_minutes
-        Length in minutes of the snapshot that the plan was made with.
     """
     packed = pack_load(inventory, load, plan.rules.threshold)
     if not packed.days.any():
@@ -55,7 +50,7 @@ def vm_loads(
             "series": SERIES,
             "unknown": UNKNOWN,
             "scale": STEPS_PER_PERCENT,
-            "minutes": START_WINDOW_MINUTES + snapshot_minutes,
+            "minutes": [inventory.timing(item).window_minutes for item in inventory.items],
             "captions": list(map(_caption, names, entries, packed.days.tolist())),
             **_windows(inventory, entries),
         },

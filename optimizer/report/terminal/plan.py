@@ -9,7 +9,6 @@ from rich.console import RenderableType
 
 from optimizer.documents import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.report.figures import ServiceComparison, VaultComparison, compare_services, compare_vaults
 from optimizer.report.formats import short_id
 from optimizer.report.table import Column, Table, count, figure, number, text
@@ -93,17 +92,15 @@ def _notes(notes: Sequence[str], sheet: Sheet) -> Iterator[RenderableType]:
         yield sheet.bullets(notes)
 
 
-def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> Page:
+def render_report(plan: PlanDocument, inventory: Inventory) -> Page:
     """Render a plan in full: vaults and services before and after, every change in order, and the whole schedule.
 
     Parameters
     ----------
     plan, inventory
         The plan, and the inventory that it was made for.
-    snapshot_minutes
-        Length in minutes of the snapshot that the plan was made with.
     """
-    services = compare_services(inventory, plan, snapshot_minutes).services
+    services = compare_services(inventory, plan).services
     vaults = compare_vaults(inventory, plan)
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:

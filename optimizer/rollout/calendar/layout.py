@@ -11,7 +11,7 @@ from types import MappingProxyType
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, ROLLOUT_DAYS, START_WINDOW_MINUTES
+from optimizer.model.timegrid import ROLLOUT_DAYS
 from optimizer.rollout.calendar.budget import DAY_SECONDS, WriteBudget, WriteBudgets
 from optimizer.rollout.calendar.lanes import lanes_of_vaults
 from optimizer.rollout.calendar.reserve import Reservations
@@ -43,7 +43,6 @@ def build_rollout(
     workers: int = DEFAULT_WORKERS,
     pilot: Collection[ArmId] = frozenset(),
     seconds_per_write: int = 60,
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     horizon_days: int = ROLLOUT_DAYS,
     tolerated: Inventory | None = None,
 ) -> Rollout:
@@ -79,8 +78,6 @@ def build_rollout(
         at its new start: 2 h for the start window, the snapshot, and one more hour.
     seconds_per_write
         Seconds between two writes of a lane.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     horizon_days
         Maximum number of days that the calendar covers.
     tolerated
@@ -91,11 +88,11 @@ def build_rollout(
     # A write that a made write needs is made too, even if the journal has no line about it.
     times = dict.fromkeys(with_what_they_need(made, writes), now)
     times |= made if isinstance(made, Mapping) else {}
-    gates = WriteWindows(inventory, rules, snapshot_minutes)
+    gates = WriteWindows(inventory, rules)
     begin = to_seconds(now)
 
     def attempt(*, reserve: bool) -> tuple[_Layout, list[str]]:
-        transition = Transition(inventory, rules, snapshot_minutes, tolerated=tolerated)
+        transition = Transition(inventory, rules, tolerated=tolerated)
         for write in writes:
             if write.number in times:
                 transition.make(write)
@@ -116,7 +113,7 @@ def build_rollout(
             step=max(1, seconds_per_write),
             reservations=Reservations(left, transition) if reserve else None,
         )
-        return layout, _lay_out_waves(layout, writes, times, frozenset(map(ArmId, pilot)), snapshot_minutes)
+        return layout, _lay_out_waves(layout, writes, times, frozenset(map(ArmId, pilot)))
 
     # Reservations delay writes, so they are used only if the calendar gets stuck at full policies or caps without
     # them.
@@ -134,7 +131,6 @@ def _lay_out_waves(
     writes: Sequence[Write],
     made: Mapping[int, datetime],
     pilot: frozenset[ArmId],
-    snapshot_minutes: int,
 ) -> list[str]:
     """Schedule the pilot, then the other writes after the pilot's first backups; returns notes for people."""
     first = _first_wave(writes, pilot)
@@ -151,7 +147,7 @@ def _lay_out_waves(
             for row in layout.gates.rows_of(write.vms):
                 shift, at = layout.gates.shift(write, row), made_at[write.number]
                 # Worst case: the new run begins at the end of its start window.
-                over = 60 * (START_WINDOW_MINUTES + snapshot_minutes + JOB_MINUTES)
+                over = 60 * (shift.window_minutes + JOB_MINUTES)
                 follows = max(follows, at + shift.seconds_until(shift.new_runs, at) + over)
     # Writes of the pilot that wait for a write of the others, such as a VM that must leave a full policy first.
     late = [n for n in layout.pending if layout.writes[n].number in first]

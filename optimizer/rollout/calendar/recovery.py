@@ -78,12 +78,15 @@ class Shift:
         clock changes, because it is not known what Azure does then.
     before, after
         Start options before and after the change.
+    window_minutes
+        Length of the start window in minutes, with the snapshot at its end.
     """
 
     recurrence: Recurrence
     offsets: tuple[int, ...]
     before: int
     after: int
+    window_minutes: int
 
     @cached_property
     def old_runs(self) -> tuple[tuple[int, ...], ...]:

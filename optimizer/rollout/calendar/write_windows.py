@@ -14,10 +14,8 @@ from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import (
-    DEFAULT_SNAPSHOT_MINUTES,
     MINUTES_PER_WEEK,
     ROLLOUT_DAYS,
-    START_WINDOW_MINUTES,
     Frequency,
     parse_start,
     resolve_zone,
@@ -72,14 +70,11 @@ class WriteWindows:
         VMs with their policies.  Their starts of today do not matter, because the writes state them.
     rules
         Rules, for their freezes and RPOs.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     """
 
-    def __init__(self, inventory: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> None:
+    def __init__(self, inventory: Inventory, rules: Rules) -> None:
         self._inventory = inventory
         self._rules = rules
-        self._snapshot_minutes = snapshot_minutes
         self._rpo = rpo_of_items(inventory, rules)
         self._row_of_vm = inventory.row_of_vm
         self._offsets: dict[str, tuple[int, ...]] = {}
@@ -151,15 +146,18 @@ class WriteWindows:
         minute = week_minute(to_seconds(before))
         if self._frozen_by(write, to_seconds(before)):
             return "when the freeze of the rules ends"
-        over = max(MARGIN_MINUTES, START_WINDOW_MINUTES + self._snapshot_minutes)
         for row in self._rows(write):
             shift = self.shift(write, row)
-            if _clear_of_runs(shift, self._snapshot_minutes)[minute]:
+            if _clear_of_runs(shift)[minute]:
                 continue
             if shift.recurrence.frequency is Frequency.HOURLY:
                 return "between two backups"
             since = min((minute - run) % MINUTES_PER_WEEK for runs in shift.old_runs for run in runs)
-            return f"after the {write.start_before} backup" if since <= over else f"clear of {write.start_after}"
+            return (
+                f"after the {write.start_before} backup"
+                if since <= max(MARGIN_MINUTES, shift.window_minutes)
+                else f"clear of {write.start_after}"
+            )
         return "with a shorter gap between backups" if self.closed(write, before) else ""
 
     def spans(self, write: Write, begin: int, end: int) -> tuple[Span, ...]:
@@ -223,7 +221,8 @@ class WriteWindows:
         policy = self._inventory.policy(self._inventory.items[row])
         before = parse_start(write.start_before) if write.start_before else policy.start
         after = parse_start(write.start_after) if write.start_after else before
-        return Shift(policy.recurrence, self._offsets_of(policy.timezone), before, after)
+        window_minutes = self._inventory.timing(policy).window_minutes
+        return Shift(policy.recurrence, self._offsets_of(policy.timezone), before, after, window_minutes)
 
     def rpo(self, row: int) -> Rpo:
         """RPO of an item."""
@@ -249,7 +248,7 @@ class WriteWindows:
         key = self._passage_key(write, rows)
         if key not in self._passages:
             kinds = dict.fromkeys((self.shift(write, row), self._rpo[row]) for row in rows)
-            found = [_passage(shift, rpo, self._snapshot_minutes) for shift, rpo in kinds]
+            found = [_passage(shift, rpo) for shift, rpo in kinds]
             minutes = np.logical_and.reduce([passage.minutes for passage in found])
             reason = next((passage.reason for passage in found if passage.reason), "")
             if not minutes.any() and not reason:
@@ -300,7 +299,7 @@ class WriteWindows:
         minute = week_minute(second)
         for row in rows:
             shift = self.shift(write, row)
-            if not _clear_of_runs(shift, self._snapshot_minutes)[minute]:
+            if not _clear_of_runs(shift)[minute]:
                 return f"too close to a backup at {write.start_before} (old) or {write.start_after} (new)"
         shift = self.shift(write, rows[0])
         return f"another time of day is better: {_gap_text(shift.gap_minutes(minute) / 60, self._rpo[rows[0]])}"
@@ -319,14 +318,14 @@ def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
 
 
 @lru_cache(maxsize=1024)  # 10 kB each; a run needs the same ones each time it builds the calendar of what is left
-def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
+def _passage(shift: Shift, rpo: Rpo) -> _Passage:
     """Minutes of the UTC week in which a start may be changed.
 
     For daily and weekly policies, one side of the old start is used.  It is the time after an old run and before a
     new one if that leaves half an hour, because the gap is smaller there; otherwise the other side, if its gap is
     within the limit.
     """
-    stretches = _stretches(_clear_of_runs(shift, snapshot_minutes))
+    stretches = _stretches(_clear_of_runs(shift))
     gaps = {stretch: shift.gap_minutes(stretch[0]) for stretch in stretches}
     kept = [stretch for stretch in stretches if gaps[stretch] <= rpo.minutes]
     if not stretches:
@@ -345,13 +344,13 @@ def _gap_text(hours: float, rpo: Rpo) -> str:
     return f"it would leave up to {hours:.3g} h between two recovery points; the limit is {rpo}"
 
 
-def _clear_of_runs(shift: Shift, snapshot_minutes: int) -> BoolArray:
+def _clear_of_runs(shift: Shift) -> BoolArray:
     """Minutes of the UTC week that are far enough from every run, old and new.
 
     Hourly runs may be so close together that no time is clear of both.  New runs do not take place before the write,
     so in that case only the distance to the next new run is kept.
     """
-    over = START_WINDOW_MINUTES + snapshot_minutes
+    over = shift.window_minutes
     if shift.recurrence.frequency is not Frequency.HOURLY:
         return _clear(shift, MARGIN_MINUTES, max(MARGIN_MINUTES, over), max(MARGIN_MINUTES, over))
     strict = _clear(shift, HOURLY_MARGIN_MINUTES, over, over)

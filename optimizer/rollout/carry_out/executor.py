@@ -12,7 +12,6 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.ports import Progress, no_progress, silent
 from optimizer.rollout.calendar.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar.layout import build_rollout
@@ -48,8 +47,6 @@ class Executor:
         Ids of the VMs that go first.  The other VMs follow after the pilot's first backups.
     tolerated
         State whose own breaches of limits and rules are tolerated: for a rollback, the state that it leads back to.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     workers
         Number of lanes that are written side by side.
     progress
@@ -67,7 +64,6 @@ class Executor:
     begun: Sequence[Write] = ()
     pilot: frozenset[ArmId] = frozenset()
     tolerated: Inventory | None = None
-    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     workers: int = DEFAULT_WORKERS
     progress: Progress = no_progress
     tell: Callable[[str], None] = silent
@@ -81,7 +77,7 @@ class Executor:
         until
             Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
         """
-        gates = WriteWindows(self.inventory, self.rules, self.snapshot_minutes)
+        gates = WriteWindows(self.inventory, self.rules)
         start = self.transition()
         carrier = replace(
             self.carrier,
@@ -118,14 +114,13 @@ class Executor:
             made=dict.fromkeys(in_place, now) | {n: record.at for n, record in made.items()},
             **ledger.counted(vaults_of(self.writes), now),
             pilot=self.pilot,
-            snapshot_minutes=self.snapshot_minutes,
             tolerated=self.tolerated,
             workers=self.workers,
         )
 
     def transition(self) -> Transition:
         """State of the estate before the first write."""
-        return Transition(self.inventory, self.rules, self.snapshot_minutes, tolerated=self.tolerated)
+        return Transition(self.inventory, self.rules, tolerated=self.tolerated)
 
     def _targets(self) -> dict[ArmId, bytes]:
         """State that each policy must be in when an item is assigned to it: as it is, or as a write leaves it."""

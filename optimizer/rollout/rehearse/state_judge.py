@@ -17,7 +17,7 @@ from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of, properties_of, word
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
+from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
 from optimizer.verifier import SetRules, WindowClock, counted_within, rules_of
 
@@ -35,14 +35,12 @@ class StateJudge:
         State before the first write.  What it breaks may stay broken.
     rules
         Constraints that must hold.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     """
 
-    def __init__(self, before: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> None:
+    def __init__(self, before: Inventory, rules: Rules) -> None:
         self._before = before
         self._rules = rules
-        self._clock = WindowClock(before.horizon, snapshot_minutes)
+        self._clock = WindowClock(before)
         self._items = {item.vm_id: item for item in before.items}
         self._rules_of = {key: rules_of(before, rules, item) for key, item in self._items.items()}
         self._met = self._windows_met(before)
@@ -182,7 +180,7 @@ def check_gaps(points: Mapping[ArmId, Sequence[datetime]], rules: Rules, invento
     inventory
         Inventory in any state of the roll-out: the frequency and zone of a VM never change.
     """
-    clock = WindowClock(inventory.horizon, 0)
+    clock = WindowClock(inventory)
     faults = []
     for vm_id, times in points.items():
         item = inventory.item_of_vm(vm_id)

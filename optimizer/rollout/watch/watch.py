@@ -224,7 +224,7 @@ def _check_schedule(
     inventory: Inventory,
     now: datetime,
 ) -> ScheduleCheck:
-    offsets = inventory.policy(vm.item).pattern(inventory.horizon).offsets
+    offsets = inventory.pattern(inventory.policy(vm.item)).offsets
     new = runs_between(vm.recurrence, vm.option, offsets, vm.written_at, now + _LOOK_AHEAD)
     old = runs_between(vm.recurrence, parse_start(entry.start_today), offsets, vm.written_at, now)
     return check_jobs(vm, jobs, new, old, now, unclear)

@@ -11,7 +11,7 @@ from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
+from optimizer.model.timegrid import format_start, parse_start
 from optimizer.ordering import CapCounts, ClashCounts
 from optimizer.rollout.writes.vm_rules import VmRules
 from optimizer.rollout.writes.write import Write
@@ -64,8 +64,6 @@ class Transition:
         State before the first write.
     rules
         Constraints that must hold after each write.
-    snapshot_minutes
-        Length of the snapshot in minutes.
     tolerated
         Another state whose breaches are tolerated, besides those of ``inventory``.  For a rollback, this is the state
         that it leads back to, which may have exceeded a limit or a cap, or broken a rule.
@@ -75,12 +73,11 @@ class Transition:
         self,
         inventory: Inventory,
         rules: Rules,
-        snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
         *,
         tolerated: Inventory | None = None,
     ) -> None:
-        self.caps = CapCounts(inventory, rules, snapshot_minutes, tolerated)
-        self.clashes = ClashCounts(inventory, rules, snapshot_minutes, tolerated)
+        self.caps = CapCounts(inventory, rules, tolerated)
+        self.clashes = ClashCounts(inventory, rules, tolerated)
         self._inventory = inventory
         self._limits = rules.policies
         self._most_vms = vm_limit(rules.policies, inventory, tolerated)
@@ -94,7 +91,7 @@ class Transition:
         self._most_items = _most(one.policy_sizes for one in accepted)
         self._most_policies = _most({vault: one.policies_in_vault(vault) for vault in one.vaults} for one in accepted)
         self._starts_before = [{item.vm_id: one.policy(item).start for item in one.items} for one in accepted]
-        self._windows = VmRules(inventory, rules, snapshot_minutes)
+        self._windows = VmRules(inventory, rules)
 
     def blockers(self, write: Write) -> tuple[str, ...]:
         """Reasons why a write must not be made now; empty if it may be."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
@@ -13,9 +11,8 @@ from optimizer.model.window_options import options_allowed
 class VmRules:
     """Constraints that keep single VMs from a start: windows of rules, pins, exclusions, and the state of the item."""
 
-    def __init__(self, inventory: Inventory, rules: Rules, snapshot_minutes: int) -> None:
+    def __init__(self, inventory: Inventory, rules: Rules) -> None:
         self._inventory = inventory
-        self._snapshot_minutes = snapshot_minutes
         self._rules = [rule for rule in rules.rule if rule.allow or rule.forbid or rule.pin or rule.exclude]
         self._of_row: dict[int, list[Rule]] = {}
         self._allowed: dict[tuple[object, ...], BoolArray] = {}
@@ -42,11 +39,8 @@ class VmRules:
 
     def _options(self, rule: Rule, row: int) -> BoolArray:
         policy = self._inventory.policy(self._inventory.items[row])
-        key = (rule.name, policy.recurrence, policy.timezone)
+        key = (rule.name, policy.recurrence, policy.timezone, self._inventory.timing(policy))
         if key not in self._allowed:
-            horizon = self._inventory.horizon
-            pattern = policy.pattern(horizon)
-            self._allowed[key] = np.asarray(
-                options_allowed(rule, pattern, policy.timezone, horizon, self._snapshot_minutes)
-            )
+            pattern = self._inventory.pattern(policy)
+            self._allowed[key] = options_allowed(rule, pattern, policy.timezone, self._inventory.horizon)
         return self._allowed[key]

@@ -10,13 +10,14 @@ import numpy as np
 
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.inventory import Inventory, Vm
-from optimizer.model.overlap import price_per_overlap
+from optimizer.model.inventory import Inventory
+from optimizer.model.pattern import Pattern
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import gates_between
-from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY, Pattern
+from optimizer.model.snapshot_timing import SnapshotTiming
+from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY
 from optimizer.model.weights import item_weights, risk_weights
 from optimizer.risk.table import RiskTable
 from optimizer.solve.problem.instance import ExistingPolicy, Instance, Rows, WriteLimit
@@ -32,7 +33,6 @@ def build_instance(
     table: RiskTable,
     rules: Rules,
     restrictions: Restrictions,
-    snapshot_minutes: int,
     recently_moved: Mapping[ArmId, date] | None = None,
 ) -> Instance:
     """Build the constraint problem.
@@ -47,8 +47,6 @@ def build_instance(
         Prices, limits and caps.
     restrictions
         Options that the rules on single VMs leave, from :func:`~optimizer.solve.problem.restrict.restrict_options`.
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
     recently_moved
         Day of the last move of each VM that was moved before, by VM id.
     """
@@ -60,14 +58,17 @@ def build_instance(
     key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     key_vault = np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64)
     services: dict[str, int] = {}
-    service = np.array([services.setdefault(_service(inventory.vm(item)), len(services)) for item in items], np.int64)
+    service = np.array(
+        [services.setdefault(inventory.vm(item).service_name, len(services)) for item in items], np.int64
+    )
     vm_pattern = key_pattern[key]
 
-    builder = RowBuilder(patterns, vm_pattern, snapshot_minutes)
+    builder = RowBuilder(patterns, vm_pattern)
     caps = _cap_groups(inventory, rules)
     weight = item_weights(inventory, rules)
     risk_weight = risk_weights(inventory, weight)
-    _add_groups(builder, service, weight, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
+    timings = [inventory.service_timing[name] for name in services]
+    _add_groups(builder, service, timings, weight, key_vault[key], caps, rules, restrictions.allowed)
     vm_class, touched = builder.classes()
     stays = ~restrictions.movable
     rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]])
@@ -105,7 +106,7 @@ def build_instance(
         vms_per_existing_policy=limit.existing,
         cap_names=tuple(rule.name for rule, _ in caps),
         write_limits=_write_limits(inventory, rules, key, key_vault),
-        gates=gates_between(inventory, rules, ~restrictions.movable, snapshot_minutes),
+        gates=gates_between(inventory, rules, ~restrictions.movable),
     )
 
 
@@ -124,7 +125,7 @@ def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[ArmId, str], int], list
         place = (policy.vault_id, policy.twin_key)
         if place not in keys:
             keys[place] = len(keys)
-            key_pattern.append(patterns.setdefault(policy.pattern(inventory.horizon), len(patterns)))
+            key_pattern.append(patterns.setdefault(inventory.pattern(policy), len(patterns)))
     return keys, list(patterns), np.array(key_pattern, dtype=np.int64)
 
 
@@ -143,7 +144,7 @@ def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
     prices = np.zeros((len(inventory.items), NUM_OPTIONS))
     for row, item in enumerate(inventory.items):
         policy = inventory.policy(item)
-        starts = rules.working_hours.starts(policy.recurrence)
+        starts = rules.working_hours.starts(policy.recurrence, inventory.timing(policy))
         prices[row] = rules.prices.working_hours * np.maximum(starts - starts[policy.start], 0.0)
     return prices
 
@@ -182,30 +183,27 @@ def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: 
 def _add_groups(
     builder: RowBuilder,
     service: IntArray,
+    timings: Sequence[SnapshotTiming],
     weight: FloatArray,
     vault: IntArray,
     caps: Sequence[tuple[Rule, IntArray]],
     rules: Rules,
     allowed: BoolArray,
-    vm_pattern: IntArray,
 ) -> None:
     """Add the rows of services, of vault starts, and of caps that can bind."""
     prices = rules.prices
     for group, members in enumerate(_members(service)):
         if len(members) > 1:
-            price = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, len(members))
-            builder.add_service(group, members, price, weight[members])
+            timing = timings[group]
+            price = timing.price_per_overlap(prices.snapshot_overlap, prices.all_at_once, len(members))
+            builder.add_service(group, members, price, weight[members], timing.boxes)
     for group, members in enumerate(_members(vault)):
         if len(members):
-            share = _fair_share(members, vm_pattern, allowed, builder.starts)
+            share = _fair_share(members, builder.vm_pattern, allowed, builder.starts)
             builder.add_vault(group, members, prices.vault_peak, share)
     for group, (rule, members) in enumerate(caps):
         if rule.cap is not None and len(members) > rule.cap:
             builder.add_cap(group, members, rule.cap)
-
-
-def _service(vm: Vm) -> str:
-    return vm.service or str(vm.id)
 
 
 def _members(group_of: IntArray) -> list[IntArray]:

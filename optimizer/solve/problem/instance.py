@@ -3,8 +3,8 @@
 Indices: ``v`` VM (index in ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
 
 A *row* counts the VMs of a group that overlap in one half hour of the week: VMs of one service whose snapshots may
-overlap (see :mod:`optimizer.model.overlap`), start windows under one cap, or the starts of one vault. Half hours that
-every VM of the group takes alike are merged into one row with a weight. With ``n`` VMs in it, a row costs
+overlap (see :mod:`optimizer.model.snapshot_timing`), start windows under one cap, or the starts of one vault. Half
+hours that every VM of the group takes alike are merged into one row with a weight. With ``n`` VMs in it, a row costs
 ``pair_price * n (n - 1) / 2 + peak_price * max(0, n - fair_share)``, and ``n <= cap``.
 A *VM class* is a set of VMs that touch the same rows at every option.
 """

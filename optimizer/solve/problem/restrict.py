@@ -9,9 +9,10 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
+from optimizer.model.pattern import Pattern
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.timegrid import NUM_OPTIONS, Pattern
+from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.model.window_options import options_allowed
 from optimizer.risk.table import RiskTable
 
@@ -62,7 +63,7 @@ class Restrictions:
         return np.asarray(~np.logical_or.reduce(list(others), axis=0))
 
 
-def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snapshot_minutes: int) -> Restrictions:
+def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable) -> Restrictions:
     """Apply every rule and limit that concerns one VM alone.
 
     Immovable VMs (pinned, excluded, or unwritable because of their state in Azure) may stay outside the windows of the
@@ -87,7 +88,7 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     exempt: list[tuple[int, str]] = []
     for rule in rules.rule:
         if rule.allow or rule.forbid:
-            mask = _window_mask(inventory, rule, matches[rule.name], snapshot_minutes)
+            mask = _window_mask(inventory, rule, matches[rule.name])
             hit = mask[np.arange(len(items)), today] & ~movable
             exempt += [(row, rule.name) for row in np.flatnonzero(hit).tolist()]
             mask[~movable, today[~movable]] = False
@@ -150,14 +151,14 @@ def _staying(inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[s
     return because
 
 
-def _window_mask(inventory: Inventory, rule: Rule, matching: BoolArray, snapshot_minutes: int) -> BoolArray:
+def _window_mask(inventory: Inventory, rule: Rule, matching: BoolArray) -> BoolArray:
     mask = np.zeros((len(inventory.items), NUM_OPTIONS), dtype=np.bool_)
     known: dict[tuple[Pattern, str], BoolArray] = {}
     for row in np.flatnonzero(matching).tolist():
         policy = inventory.policy(inventory.items[row])
-        pattern = policy.pattern(inventory.horizon)
+        pattern = inventory.pattern(policy)
         place = (pattern, policy.timezone)
         if place not in known:
-            known[place] = ~options_allowed(rule, *place, inventory.horizon, snapshot_minutes)
+            known[place] = ~options_allowed(rule, *place, inventory.horizon)
         mask[row] = known[place]
     return mask

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.overlap import UNIFORM_DELAYS, Box
-from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
+from optimizer.model.pattern import ClockReading, Pattern
+from optimizer.model.snapshot_timing import USUAL_TIMING, Box
+from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK
 from optimizer.model.weights import weight_levels
 from optimizer.solve.problem.instance import NO_CAP, RowKind, Rows
 
@@ -47,15 +48,12 @@ class RowBuilder:
         Patterns of the week, in the order of their indices.
     vm_pattern
         Shape (V,): index of each VM's pattern.
-    snapshot_minutes
-        Length of the snapshot at the end of a start window, in minutes.
     """
 
-    def __init__(self, patterns: Sequence[Pattern], vm_pattern: IntArray, snapshot_minutes: int) -> None:
+    def __init__(self, patterns: Sequence[Pattern], vm_pattern: IntArray) -> None:
         self._patterns = patterns
-        self._snapshot_minutes = snapshot_minutes
         self._tables: dict[_Span, BoolArray] = {}
-        self._vm_pattern = vm_pattern
+        self.vm_pattern = vm_pattern
         self._merged: dict[tuple[_Span, tuple[int, ...]], tuple[IntArray, IntArray, IntArray]] = {}
         self._groups_of_vm: list[list[_Group]] = [[] for _ in range(len(vm_pattern))]
         self._blocks: list[Rows] = []
@@ -72,7 +70,7 @@ class RowBuilder:
         members: IntArray,
         price: float,
         weights: FloatArray,
-        boxes: Sequence[Box] = UNIFORM_DELAYS,
+        boxes: Sequence[Box] = USUAL_TIMING.boxes,
     ) -> None:
         """Add the rows of a service, which price pairs of overlapping snapshots.
 
@@ -101,7 +99,7 @@ class RowBuilder:
 
     def _add_pairs(self, group: int, members: IntArray, price: float, boxes: Sequence[Box], *, counts: bool) -> None:
         """Add rows that price pairs; if ``counts`` is true, the reported figures count their overlaps, too."""
-        shifts = {self._patterns[pattern].shift for pattern in np.unique(self._vm_pattern[members]).tolist()}
+        shifts = {self._patterns[pattern].shift for pattern in np.unique(self.vm_pattern[members]).tolist()}
         readings = tuple(ClockReading) if len(shifts) > 1 else (ClockReading.NOW,)
         for box in boxes:
             for reading in readings:
@@ -137,7 +135,7 @@ class RowBuilder:
         cap: int = NO_CAP,
     ) -> None:
         """Add the rows of a group; prices and overlaps are those of one half hour of every day."""
-        present = tuple(np.unique(self._vm_pattern[members]).tolist())
+        present = tuple(np.unique(self.vm_pattern[members]).tolist())
         _, slots_per_row, first_slot = self._merge(span, present)
         weight = slots_per_row / 7
         count = len(weight)
@@ -177,9 +175,7 @@ class RowBuilder:
         if span not in self._tables:
             self._tables[span] = np.stack(
                 [
-                    pattern.occupancy(self._snapshot_minutes)
-                    if span.width is None
-                    else pattern.slots_from_start(span.width, span.reading)
+                    pattern.occupancy() if span.width is None else pattern.slots_from_start(span.width, span.reading)
                     for pattern in self._patterns
                 ]
             )
@@ -216,9 +212,9 @@ class RowBuilder:
             Shape (C, 48, W): rows that each class touches, padded with the number of rows.
         """
         numbers: dict[tuple[int, tuple[_Group, ...]], int] = {}
-        vm_class = np.empty(len(self._vm_pattern), dtype=np.int64)
+        vm_class = np.empty(len(self.vm_pattern), dtype=np.int64)
         for v, groups in enumerate(self._groups_of_vm):
-            vm_class[v] = numbers.setdefault((int(self._vm_pattern[v]), tuple(groups)), len(numbers))
+            vm_class[v] = numbers.setdefault((int(self.vm_pattern[v]), tuple(groups)), len(numbers))
         lists = [self._touched_by(pattern, groups) for pattern, groups in numbers]
         width = max((len(rows) for options in lists for rows in options), default=0)
         touched = np.full((len(lists), NUM_OPTIONS, max(width, 1)), self._num_rows, dtype=np.int64)

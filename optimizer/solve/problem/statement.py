@@ -43,7 +43,6 @@ class Statement:
         inventory: Inventory,
         table: RiskTable,
         rules: Rules,
-        snapshot_minutes: int,
         recently_moved: Mapping[ArmId, date] | None = None,
     ) -> Self:
         """Make the problem of an estate.
@@ -54,13 +53,11 @@ class Statement:
             The estate, and the risk of every start.
         rules
             What the planner wrote.
-        snapshot_minutes
-            Length of the snapshot at the end of a start window, in minutes.
         recently_moved
             Day of the last move, by VM id, of the VMs whose move costs the price of a recent move.
         """
-        restrictions = restrict_options(inventory, rules, table, snapshot_minutes)
-        instance = build_instance(inventory, table, rules, restrictions, snapshot_minutes, recently_moved or {})
+        restrictions = restrict_options(inventory, rules, table)
+        instance = build_instance(inventory, table, rules, restrictions, recently_moved or {})
         return cls(instance, restrictions, rules)
 
     @cached_property

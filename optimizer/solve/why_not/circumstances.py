@@ -11,7 +11,9 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from optimizer.model.inventory import Inventory, Policy, describe_recurrence
-from optimizer.model.timegrid import HORIZON_DAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
+from optimizer.model.pattern import Pattern
+from optimizer.model.snapshot_timing import SnapshotTiming
+from optimizer.model.timegrid import HORIZON_DAYS, Frequency, Horizon, Recurrence, resolve_zone
 from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.problem.restrict import AZURE_GRID
@@ -22,8 +24,8 @@ from optimizer.solve.why_not.feasibility import Budget, Feasibility
 class _OnceADay(Policy):
     """A policy as if its first run of the day were the only one."""
 
-    def pattern(self, horizon: Horizon) -> Pattern:
-        return replace(super().pattern(horizon), recurrence=Recurrence(Frequency.DAILY))
+    def pattern(self, horizon: Horizon, timing: SnapshotTiming) -> Pattern:
+        return replace(super().pattern(horizon, timing), recurrence=Recurrence(Frequency.DAILY))
 
 
 class _SteadyClocks(Horizon):

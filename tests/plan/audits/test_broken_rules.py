@@ -17,7 +17,6 @@ from optimizer.solve.questions import Problem as SolverProblem
 from optimizer.verifier.verify import rules_of
 from optimizer.verifier.window_clock import WindowClock
 from tests.solve.examples import (
-    SNAPSHOT_MINUTES,
     Problem,
     flat_risk,
     inventory,
@@ -34,7 +33,7 @@ def solved_for(problem: Problem) -> SolverProblem:
 
 def broken(problem: Problem) -> dict[str, BrokenRule]:
     """Broken rules by their name."""
-    found = find_broken_rules(problem.inventory, solved_for(problem), SNAPSHOT_MINUTES)
+    found = find_broken_rules(problem.inventory, solved_for(problem))
     assert list(found) == sorted(found, key=lambda one: (-len(one.vms), one.rule))
     return {one.rule: one for one in found}
 
@@ -64,7 +63,7 @@ def clashing(problem: Problem, rule: Rule) -> set[str]:
 
 def crowding(problem: Problem, rule: Rule) -> set[str]:
     """VMs in a half hour in which more windows of a group meet than its cap, by plain loops."""
-    found, clock = problem.inventory, WindowClock(problem.inventory.horizon, SNAPSHOT_MINUTES)
+    found, clock = problem.inventory, WindowClock(problem.inventory)
     places = []
     for item in found.items:
         own = found.policy(item)
@@ -118,7 +117,7 @@ def test_a_window_is_broken_by_those_outside_and_some_of_them_stay() -> None:
 def test_what_the_never_written_break_is_told_once() -> None:
     """A plan notes each VM that stays outside its window, and none that it will move."""
     problem = at_the_window()
-    told = breaks_of_standing(problem.inventory, solved_for(problem), SNAPSHOT_MINUTES)
+    told = breaks_of_standing(problem.inventory, solved_for(problem))
     assert told == [(1, "early")]
 
 

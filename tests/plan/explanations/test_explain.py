@@ -249,7 +249,7 @@ def test_a_zone_without_daylight_saving_has_no_mean(imported: Planned) -> None:
     for entry, item in zip(imported.plan.schedule, inventory.items, strict=True):
         for note in explain_vm(imported.plan, imported.estate, entry.vm).notes:
             if "of history: " in note:
-                shifts = inventory.policy(item).pattern(inventory.horizon).shift != 0
+                shifts = inventory.pattern(inventory.policy(item)).shift != 0
                 assert ("mean over both UTC offsets" in note) == shifts
                 said += 1
     assert said > 0

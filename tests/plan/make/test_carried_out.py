@@ -39,7 +39,7 @@ def case_of(inventory: Inventory, rules: Rules, risk: np.ndarray) -> Case:
     own = np.ones(len(today), dtype=np.bool_)
     table = RiskTable(risk, risk[np.arange(len(today)), today], own.astype(np.float64), own)
     forecast = Forecast.__new__(Forecast)  # nothing here looks at it
-    return Case(inventory, rules, forecast, table, Problem.of(inventory, table, rules, 15), np.full(len(today), 30))
+    return Case(inventory, rules, forecast, table, Problem.of(inventory, table, rules), np.full(len(today), 30))
 
 
 def swap(third: bool = True) -> Inventory:

@@ -59,8 +59,8 @@ class Task:
         """The solver's view of it, all risks equal."""
         inventory, size = self.inventory, len(self.inventory.items)
         table = RiskTable(np.zeros((size, NUM_OPTIONS)), np.zeros(size), np.ones(size), np.ones(size, dtype=np.bool_))
-        restrictions = restrict_options(inventory, self.rules, table, 15)
-        return build_instance(inventory, table, self.rules, restrictions, 15)
+        restrictions = restrict_options(inventory, self.rules, table)
+        return build_instance(inventory, table, self.rules, restrictions)
 
 
 def document_of(policies: list[Resource], items: list[Resource]) -> EstateDocument:

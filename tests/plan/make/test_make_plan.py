@@ -59,7 +59,6 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         credit=made.case.table.counted,
         own=made.case.table.own,
         starts=[entry.start for entry in made.plan.schedule],
-        snapshot_minutes=15,
         changes=made.plan.changes,
     )
     peak, pairs, in_hours = summary.peak_concurrency, summary.overlaps_per_month, summary.working_hours_starts

@@ -34,7 +34,7 @@ def one_vm(policy: Resource, rules: Rules | None = None) -> World:
 
 def shift_of(policy: Policy, before: str, after: str) -> Shift:
     offsets = inventory_of(one_vm(POLICIES[0]).document).horizon.offsets(resolve_zone(policy.timezone))
-    return Shift(policy.recurrence, offsets, parse_start(before), parse_start(after))
+    return Shift(policy.recurrence, offsets, parse_start(before), parse_start(after), 135)
 
 
 def policy_of(resource: Resource) -> Policy:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.model.pattern import Pattern
 from optimizer.model.rules import Prices, Rule, Rules
-from optimizer.model.timegrid import Pattern
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.exact.spreading import IMPOSSIBLE, Answer, Service, Spreading
@@ -92,7 +92,7 @@ def windows_of(problem: Problem, members: list[int]) -> np.ndarray:
     taken = np.zeros((len(members), 48, 336), dtype=np.bool_)
     for row, v in enumerate(members):
         policy_ = found.policy(found.items[v])
-        pattern: Pattern = policy_.pattern(found.horizon)
+        pattern: Pattern = found.pattern(policy_)
         for t, offset in itertools.product(range(48), pattern.offsets):
             for begin in policy_.recurrence.run_minutes(t, offset).tolist():
                 taken[row, t, [minute // 30 % 336 for minute in range(begin, begin + 135)]] = True

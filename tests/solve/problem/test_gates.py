@@ -20,7 +20,6 @@ from optimizer.solve.search.solver import solve
 from tests.solve.examples import (
     DAILY,
     HOURLY,
-    SNAPSHOT_MINUTES,
     SUNDAYS,
     WORKDAYS,
     Problem,
@@ -245,7 +244,7 @@ def test_two_vms_that_stay_are_not_held_to_each_other(name: str, why: str) -> No
     risk[2, 46] = 0.0  # the third would like to join them
     problem = Problem(found, Rules(rule=rules), risk)
     stays = ~problem.restrictions.movable
-    assert standing_clashes(found, problem.rules, stays, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
+    assert standing_clashes(found, problem.rules, stays) == [(0, "a before b"), (1, "a before b")]
     instance = problem.instance()
     assert is_feasible(instance, np.array([46, 46, 40]))
     result = solve(instance, Search(effort=5))

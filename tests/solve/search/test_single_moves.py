@@ -78,8 +78,8 @@ def test_noise_does_not_outrank_the_night(repeats: bool, start: str) -> None:
     risk[:, 0], risk[:, 15] = 3.0, 1.0
     problem = Problem(found, rules, risk)
     table = replace(problem.table, credit=np.zeros(2), repeats=repeats)
-    restrictions = restrict_options(found, rules, table, 15)
-    result = solve(build_instance(found, table, rules, restrictions, 15), Search(effort=5))
+    restrictions = restrict_options(found, rules, table)
+    result = solve(build_instance(found, table, rules, restrictions), Search(effort=5))
     assert isinstance(result, Solved)
     assert sorted(result.options.tolist()) == sorted([40, parse_start(start)])
 

@@ -175,9 +175,9 @@
     };
     return Object.fromEntries(load.series.map((name) => [name, of(name)]));
   }
-  function windowsOf(begins) {
+  function windowsOf(begins, minutes) {
     return begins.flatMap((minute) => {
-      const begin = wrap(minute + offset, DAY), end = begin + load.minutes;
+      const begin = wrap(minute + offset, DAY), end = begin + minutes;
       return end > DAY ? [[begin, DAY], [0, end - DAY]] : [[begin, end]];
     });
   }
@@ -201,7 +201,7 @@
     }));
     for (const model of source("load")) change(model, series);
     for (const which of ["today", "plan"]) {
-      const windows = windowsOf(load[which][vm]);
+      const windows = windowsOf(load[which][vm], load.minutes[vm]);
       for (const model of source(`window-${which}`)) {
         model.data = { left: windows.map(([begin]) => begin / 60), right: windows.map(([, end]) => end / 60) };
       }
