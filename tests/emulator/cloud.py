@@ -12,10 +12,13 @@ from functools import cached_property
 from typing import Any
 
 import polars as pl
+import pytest
 from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from optimizer.azure.connection import Connection
-from optimizer.emulator import CloudState, Emulator, EmulatorSettings
+from optimizer.emulator import CloudState, Emulator, EmulatorSettings, Refusal
+from optimizer.emulator.calls import Call
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.model.clock import VirtualClock
@@ -169,7 +172,44 @@ def properties_of(name: str, start: str, **given: Any) -> dict[str, Any]:
     return properties
 
 
+def assign(state: CloudState, vm: str, policy: str, **properties: object) -> None:
+    """Assign an item to a policy and look until it is done."""
+    operation = state.put_item(item_id(vm), {"properties": {**assignment(vm, policy), **properties}}).operation
+    assert operation is not None
+    while operation.status == "InProgress":
+        state.operation(operation.id)
+
+
+def refused_assignment(state: CloudState, vm: str, policy: str, **properties: object) -> Refusal:
+    """Return the refusal of an assignment."""
+    with pytest.raises(Refusal) as raised:
+        assign(state, vm, policy, **properties)
+    return raised.value
+
+
+VMS_QUERY = "Resources | where type =~ 'Microsoft.Compute/virtualMachines' | project id"
+
+
+def graph_rows(
+    cloud: Cloud, query: str, token: str | None = None, **scope: list[str]
+) -> tuple[list[dict[str, object]], str]:
+    """Return the rows of a page from Resource Graph, and the token of the next page."""
+    options = QueryRequestOptions(top=1000, skip_token=token)
+    with cloud.connection.graph() as client:
+        answer = client.resources(QueryRequest(query=query, options=options, **scope))
+    rows: list[dict[str, object]] = answer.data  # type: ignore[assignment]
+    return rows, answer.skip_token or ""
+
+
 def frame(*rows: dict[str, Any]) -> pl.DataFrame:
     """Jobs of an estate; of the first VM where nothing else is said."""
     usual = {"vm": vm_id("vm-1"), "vault": VAULT, "scheduled": None, "operation": "Backup", "error_code": None}
     return pl.DataFrame([{**usual, **row} for row in rows], schema=JOB_SCHEMA)
+
+
+def call(
+    state: CloudState, path: str = "", body: object = None, parts: Mapping[str, str] | None = None, **query: str
+) -> Call:
+    """Return a request as the handlers see it, without HTTP; ``parts`` are those that its route finds in the path."""
+    named = {"vault_id": VAULT, "subscription": SUBSCRIPTION, **(parts or {})}
+    return Call(state, "https://127.0.0.1:1", path, named, query, body)

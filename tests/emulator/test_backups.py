@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from optimizer.emulator.runs import runs_between
 from optimizer.emulator.state import CloudState
-from tests.emulator.cloud import GROUP, NOW, assignment, estate, frame, item_id, serving, state_of
+from tests.emulator.cloud import NOW, assignment, estate, item_id, state_of
 from tests.plan.estates import hourly_policy, item, standard_policy, vm_id
-
-BACKUPS = "operation eq 'Backup' and backupManagementType eq 'AzureIaasVM'"
 
 
 def backups(state: CloudState) -> list[dict[str, Any]]:
@@ -84,18 +81,6 @@ def test_a_run_that_meets_the_last_one_fails() -> None:
     assert errors == [None, "UserErrorBackupOperationInProgress", "UserErrorBackupOperationInProgress", None]
 
 
-def test_other_schedules() -> None:
-    """Weekly on its days; hourly from the start of the window to its end; by the clock of the zone, or not."""
-    weekly = standard_policy("p", "23:00", zone="W. Europe Standard Time")["properties"]
-    weekly["schedulePolicy"] |= {"scheduleRunFrequency": "Weekly", "scheduleRunDays": ["Saturday", "Sunday"]}
-    first, last = datetime(2026, 10, 23, tzinfo=UTC), datetime(2026, 10, 30, tzinfo=UTC)
-    assert [f"{run:%a %H}" for run in runs_between(weekly, first, last, "follow")] == ["Sat 21", "Sun 22"]
-    assert [f"{run:%a %H}" for run in runs_between(weekly, first, last, "ignore")] == ["Sat 22", "Sun 22"]
-    hourly = hourly_policy("p", "08:00", 0)["properties"]
-    runs = runs_between(hourly, first, first + timedelta(days=1), "follow")
-    assert [run.hour for run in runs] == [8, 12, 16, 20]
-
-
 def test_stopped_items_have_no_jobs() -> None:
     """Nothing is started for items that are stopped, suspended or deleted."""
     items = [
@@ -106,62 +91,6 @@ def test_stopped_items_have_no_jobs() -> None:
     state = state_of(estate(items=items))
     state.clock.sleep(86400)
     assert backups(state) == []
-
-
-def test_jobs_of_the_estate_are_listed_as_they_were_recorded() -> None:
-    """The shape of the recording, ISO durations, errors by title, a person's backups told; by vault and filter."""
-    rows = (
-        {
-            "start": NOW - timedelta(days=3),
-            "end": NOW - timedelta(days=3) + timedelta(minutes=42),
-            "status": "Completed",
-        },
-        {
-            "start": NOW - timedelta(days=2),
-            "end": NOW - timedelta(days=2, minutes=-7),
-            "status": "Failed",
-            "error_code": "UserErrorGuestAgentStatusUnavailable",
-        },
-        {
-            "start": NOW - timedelta(days=1),
-            "end": NOW - timedelta(hours=23),
-            "status": "Completed",
-            "operation": "OnDemandBackup",
-        },
-        {"start": NOW - timedelta(hours=1), "end": None, "status": "InProgress", "operation": "Restore"},
-        {"start": NOW + timedelta(hours=1), "end": None, "status": "Completed"},
-    )
-    span = "startTime eq '2026-10-30 12:00:00 AM' and endTime eq '2026-11-02 12:00:00 PM'"
-    with serving(jobs=frame(*rows)) as cloud:
-        listing = cloud.backup.backup_jobs.list
-        found = [job.as_dict() for job in listing("rsv-one", GROUP, filter=f"{span} and {BACKUPS}")]
-        assert [job.name for job in listing("rsv-one", GROUP, filter="status eq 'InProgress'")] != []
-        assert list(listing("rsv-two", GROUP, filter=BACKUPS)) == []
-        assert len(list(listing("rsv-one", GROUP, filter="startTime eq '2026-11-01 00:00:00 AM'"))) == 2
-        detail = cloud.backup.job_details.get("rsv-one", GROUP, found[-1]["name"]).as_dict()
-    on_demand, failed, completed = (job["properties"] for job in found)
-    assert on_demand["isUserTriggered"] is True
-    assert failed["errorDetails"][0]["errorTitle"] == "UserErrorGuestAgentStatusUnavailable"
-    assert (completed["duration"], completed["jobType"]) == ("PT42M0S", "AzureIaaSVMJob")
-    assert completed["containerName"] == "iaasvmcontainerv2;rg-app;vm-1"
-    tasks = detail["properties"]["extendedInfo"]["tasksList"]
-    assert [(task["taskId"], task["duration"]) for task in tasks] == [
-        ("Take Snapshot", "PT10M0S"),
-        ("Transfer data to vault", "PT32M0S"),
-    ]
-
-
-def test_jobs_are_paged() -> None:
-    """More jobs than a page holds are all listed, the newest first."""
-    rows = [
-        {"start": NOW - timedelta(hours=number), "end": NOW - timedelta(hours=number - 0.5), "status": "Completed"}
-        for number in range(1, 451)
-    ]
-    with serving(jobs=frame(*rows)) as cloud:
-        times = [job.as_dict()["properties"]["startTime"] for job in cloud.backup.backup_jobs.list("rsv-one", GROUP)]
-    assert len(times) == 450
-    assert times == sorted(times, reverse=True)
-    assert cloud.emulator.requests["jobs.list"] == 3
 
 
 @pytest.mark.parametrize("vm", ["vm-1", "vm-2", "vm-3"])

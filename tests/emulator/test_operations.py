@@ -8,8 +8,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from optimizer.emulator import AcceptedWrite, EmulatorSettings
-from optimizer.emulator.refusal import Refusal
-from tests.emulator.cloud import GROUP, assignment, item_id, names_of, properties_of, serving, state_of
+from tests.emulator.cloud import GROUP, assignment, item_id, names_of, properties_of, serving
 from tests.plan.estates import policy_id
 
 
@@ -38,42 +37,6 @@ def test_a_policy_with_items_is_written_by_an_operation_of_several_jobs() -> Non
     assert last.properties["objectType"] == "OperationStatusJobsExtendedInfo"
     assert job.properties["operation"] == "ConfigureBackup"
     assert result.as_dict()["properties"]["schedulePolicy"]["scheduleRunTimes"] == ["2019-05-01T21:30:00Z"]
-
-
-def test_until_it_is_through_the_object_reads_as_before() -> None:
-    """Reads of the object bring the operation to its end as reads of the operation do."""
-    state = state_of(operation_reads=2)
-    state.put_item(item_id("vm-1"), {"properties": assignment("vm-1", "daily-2200")})
-    policies = []
-    for _ in range(4):
-        item = state.item(item_id("vm-1"))
-        assert item is not None
-        policies.append(item["properties"]["policyName"])
-    assert policies == ["daily-2000", "daily-2000", "daily-2200", "daily-2200"]
-
-
-def test_an_operation_ends_by_itself() -> None:
-    """Nobody needs to look: after some minutes it has had its effect."""
-    state = state_of(operation_reads=1000, operation_seconds=60)
-    state.put_item(item_id("vm-1"), {"properties": assignment("vm-1", "daily-2200")})
-    state.clock.sleep(59)
-    state.advance()
-    assert state.writes == []
-    state.clock.sleep(3600)
-    state.advance()
-    assert [write.at.minute for write in state.writes] == [1]
-
-
-def test_the_object_is_locked_meanwhile() -> None:
-    """Another write on the same object is refused with ObjectLocked, one on another is not."""
-    state = state_of()
-    for _ in range(2):
-        state.put_item(item_id("vm-2"), {"properties": assignment("vm-2", "daily-2200")})
-        with pytest.raises(Refusal, match="409 BMSUserErrorObjectLocked: Another operation is in progress"):
-            state.put_item(item_id("VM-2"), {"properties": assignment("vm-2", "daily-2000")})
-        state.put_item(item_id("vm-1"), {"properties": assignment("vm-1", "daily-2200")})
-        state.clock.sleep(3600)
-        state.advance()
 
 
 def test_an_operation_may_fail() -> None:
@@ -105,26 +68,6 @@ def test_an_item_can_be_left_inconsistent() -> None:
             flags.append(found["extendedInfo"]["policyInconsistent"])
         assert "extendedInfo" not in cloud.get_item("vm-1")
     assert flags == [False, True]
-
-
-def test_every_write_is_told() -> None:
-    """The callbacks see the state after each write that took effect; what they raise comes out at the end."""
-    seen = []
-
-    def look() -> None:
-        seen.append(
-            (len(cloud.emulator.writes), cloud.emulator.snapshot().protected_items[0]["properties"]["policyName"])
-        )
-
-    def complain() -> None:
-        raise ValueError("not allowed")
-
-    with pytest.raises(ValueError, match="not allowed"), serving() as cloud:  # noqa: PT012  # the end raises
-        cloud.emulator.on_write.append(look)
-        cloud.put_item("vm-1", "daily-2200")
-        cloud.emulator.on_write.append(complain)
-        cloud.put_item("vm-2", "daily-2200")
-    assert seen == [(1, "daily-2200"), (2, "daily-2200")]
 
 
 def test_somebody_else_acts_before_a_write() -> None:

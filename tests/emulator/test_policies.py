@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from optimizer.emulator.policies import frequency, keeps_less, kept_days, run_time, sub_type, tidied
 from optimizer.emulator.refusal import INVALID_POLICY, Refusal
-from tests.emulator.cloud import NOW, VAULT, estate, properties_of, serving, state_of, vault
-from tests.plan.estates import hourly_policy, item, policy_id, standard_policy
+from tests.emulator.cloud import NOW, properties_of, state_of
+from tests.plan.estates import hourly_policy, policy_id
 from tests.rollout.small_rollouts import weekly_policy
 
 
@@ -104,107 +105,29 @@ def test_the_window_may_begin_at_half_past_seven() -> None:
     assert state_of().put_policy(policy_id("late"), {"properties": properties}).status == 200
 
 
-def test_the_sub_type_stays() -> None:
-    """A Standard policy cannot become an Enhanced one."""
-    refusal = refused(HOURLY, "daily-2200")
-    assert (refusal.status, refusal.code) == (400, "BMSUserErrorPolicySubTypeChangeNotSupported")
+def test_retentions_are_compared_in_days() -> None:
+    """Weeks, months and years are converted; a kind that is no longer kept counts as shorter."""
+    length = {"count": 2, "durationType": "weeks"}
+    kept = {"retentionPolicy": {"dailySchedule": {"retentionDuration": length}, "weeklySchedule": None}}
+    assert kept_days(kept) == {"daily": 14}
+    longer = {"retentionPolicy": {"dailySchedule": {"retentionDuration": {"count": 1, "durationType": "Months"}}}}
+    assert not keeps_less(kept, longer) and keeps_less(longer, kept)
+    assert keeps_less(kept, {}) and not keeps_less({}, kept)
 
 
-def test_a_change_of_frequency_is_taken_and_flagged() -> None:
-    """Azure lets a policy go from daily to weekly; the state remembers that somebody did it."""
-    state = state_of()
-    properties = weekly_policy("p", "21:00", ["Sunday"])["properties"]
-    state.put_policy(policy_id("daily-2200"), {"properties": properties})
-    assert state.flags == [f"{policy_id('daily-2200')}: from daily to weekly"]
+def test_the_kind_of_a_policy_is_read_from_its_schedule() -> None:
+    """The frequency is in lower case, and policies of other workloads have no sub-type."""
+    assert sub_type(DAILY) != sub_type(HOURLY) != ""
+    assert sub_type({"schedulePolicy": {"schedulePolicyType": "LongTermSchedulePolicy"}}) == "" == sub_type({})
+    assert (frequency(DAILY), frequency(WEEKLY), frequency(HOURLY)) == ("daily", "weekly", "hourly")
+    assert (run_time(DAILY), run_time(HOURLY)) == ("21:00", "08:00")
 
 
-def test_the_vault_is_full_with_its_last_policy() -> None:
-    """No policy beyond the limit is created, while those that are there can be edited."""
-    state = state_of(max_policies_per_vault=6)
-    state.put_policy(policy_id("sixth"), {"properties": DAILY})
-    with pytest.raises(Refusal, match="BMSUserErrorMaxPolicyLimitReached"):
-        state.put_policy(policy_id("seventh"), {"properties": DAILY})
-    assert state.put_policy(policy_id("sixth"), {"properties": DAILY}).status == 200
-
-
-@pytest.mark.parametrize(("scope", "elsewhere"), [("vault", 200), ("subscription", 429)])
-def test_policy_writes_are_counted_over_24_hours(scope: str, elsewhere: int) -> None:
-    """The 51st write in 24 hours is turned away, in the vault or in the subscription, and taken a day later."""
-    state = state_of(policy_writes_scope=scope)
-    for number in range(50):
-        state.put_policy(policy_id(f"new-{number}"), {"properties": DAILY})
-        state.clock.sleep(60)
-    with pytest.raises(Refusal) as raised:
-        state.put_policy(policy_id("new-50"), {"properties": DAILY})
-    assert raised.value.status == 429
-    other = {"properties": properties_of("p", "21:00")}
-    try:
-        status = state.put_policy(policy_id("there", VAULT.replace("one", "two")), other).status
-    except Refusal as refusal:
-        status = refusal.status
-    assert status == elsewhere
-    state.clock.sleep(24 * 3600 - 50 * 60 + 1)
-    assert state.put_policy(policy_id("new-50"), {"properties": DAILY}).status == 200
-
-
-def test_what_is_refused_costs_nothing_of_the_budget() -> None:
-    """Only writes that were accepted are counted."""
-    state = state_of(policy_writes_per_day=1)
-    with pytest.raises(Refusal):
-        state.put_policy(policy_id("bad name"), {"properties": DAILY})
-    assert state.put_policy(policy_id("good-name"), {"properties": DAILY}).status == 200
-
-
-def test_immutability_forbids_less_retention_and_nothing_else() -> None:
-    """In an immutable vault the time of a policy can be changed, and its retention only grow."""
-    locked = vault(securitySettings={"immutabilitySettings": {"state": "Unlocked"}})
-    state = state_of(estate(policies=[standard_policy("p-1", "20:00")], items=[], vaults=[locked]))
-    state.put_policy(policy_id("p-1"), {"properties": properties_of("p-1", "21:00")})
-    state.put_policy(policy_id("p-1"), {"properties": properties_of("p-1", "21:00", count=60)})
-    with pytest.raises(Refusal, match="UserErrorOperationDeniedOnImmutableItem"):
-        state.put_policy(policy_id("p-1"), {"properties": properties_of("p-1", "21:00")})
-
-
-def test_a_policy_of_items_cannot_be_deleted() -> None:
-    """A policy goes only when it protects nothing; deleting it again is no error."""
-    state = state_of()
-    with pytest.raises(Refusal, match="400 BMSUserErrorPolicyInUse"):
-        state.delete_policy(policy_id("daily-2000"))
-    assert state.delete_policy(policy_id("daily-2200")).status == 200
-    assert state.delete_policy(policy_id("daily-2200")).status == 204
-    assert [write.method for write in state.writes] == ["DELETE"]
-
-
-def test_the_service_keeps_count_etag_and_unknown_fields() -> None:
-    """A written policy shows its own count of items, a new eTag, and what was sent that nobody knows."""
-    state = state_of(estate(policies=[standard_policy("p-1", "20:00", items=9)], items=[item("vm-1", "p-1")]))
-    for time in ("21:00", "21:30"):
-        body = {"properties": {**properties_of("p-1", time, items=400), "newField": {"a": None}}}
-        operation = state.put_policy(policy_id("p-1"), body).operation
-        assert operation is not None
-        state.operation(operation.id)
-        state.operation(operation.id)
-    policy = state.policy(policy_id("P-1"))
-    assert policy is not None and policy["eTag"]
-    assert policy["properties"]["protectedItemsCount"] == 9
-    assert policy["properties"]["newField"] == {"a": None}
-    assert policy["properties"]["schedulePolicy"]["scheduleRunTimes"] == ["2019-05-01T21:30:00Z"]
-
-
-def test_a_new_policy_is_there_at_once() -> None:
-    """Over the wire: a policy without items is written with 200, and read back by the real client."""
-    with serving() as cloud:
-        status, _ = cloud.put_policy("new-policy", DAILY)
-        read = cloud.backup.protection_policies.get(
-            "rsv-one", cloud.emulator.state.contents.vaults[VAULT.lower()]["id"].split("/")[4], "NEW-policy"
-        )
-    assert status == 200
-    assert read.as_dict()["properties"] == {**DAILY, "protectedItemsCount": 0}
-    assert read.id == policy_id("new-policy")
-
-
-def test_an_unknown_vault_holds_no_policy() -> None:
-    """Writing into a vault that is not there is a 404."""
-    with pytest.raises(Refusal) as raised:
-        state_of().put_policy(policy_id("p-1", VAULT + "x"), {"properties": DAILY})
-    assert raised.value.status == 404
+def test_a_tidied_policy_is_spelled_as_current_answers() -> None:
+    """Missing fields are filled in, fractions of seconds are dropped, and the original is not changed."""
+    written = put_at(DAILY, "schedulePolicy/scheduleRunTimes", ["2019-05-01T21:00:00.0000000Z"])
+    tidy = tidied(written)
+    assert tidy["schedulePolicy"]["scheduleRunTimes"] == ["2019-05-01T21:00:00Z"]
+    assert (tidy["policyType"], tidy["schedulePolicy"]["scheduleWeeklyFrequency"]) == ("V1", 0)
+    assert tidied(HOURLY)["policyType"] == "V2"
+    assert written["schedulePolicy"]["scheduleRunTimes"] == ["2019-05-01T21:00:00.0000000Z"]

@@ -3,59 +3,25 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from optimizer.emulator.refusal import Refusal
+from optimizer.emulator.item_writes import ItemWrites
 from optimizer.emulator.settings import EmulatorSettings
 from tests.emulator.cloud import (
     OTHER_VAULT,
-    VAULT,
+    assign,
     assignment,
     estate,
     item_id,
-    properties_of,
+    refused_assignment,
     serving,
     state_of,
-    vault,
 )
 from tests.plan.estates import item, policy_id, standard_policy, vm_id
 
 EXCLUSION = {"diskExclusionProperties": {"diskLunList": [0, 1], "isInclusionList": True}}
-GUARD = {
-    "id": f"{VAULT}/backupResourceGuardProxies/VaultProxy",
-    "name": "VaultProxy",
-    "type": "Microsoft.RecoveryServices/vaults/backupResourceGuardProxies",
-    "properties": {
-        "resourceGuardOperationDetails": [
-            {
-                "vaultCriticalOperation": (
-                    "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write"
-                ),
-                "defaultResourceRequest": "/guards/g1/updateProtectedItemRequests/default",
-            },
-            {
-                "vaultCriticalOperation": "Microsoft.RecoveryServices/vaults/backupPolicies/write",
-                "defaultResourceRequest": "/guards/g1/updateProtectionPolicyRequests/default",
-            },
-        ]
-    },
-}
-
-
-def put(state: Any, vm: str, policy: str, **properties: object) -> None:
-    """Assign an item and look until it is done."""
-    operation = state.put_item(item_id(vm), {"properties": {**assignment(vm, policy), **properties}}).operation
-    while operation.status == "InProgress":
-        state.operation(operation.id)
-
-
-def refused(state: Any, vm: str, policy: str, **properties: object) -> Refusal:
-    with pytest.raises(Refusal) as raised:
-        put(state, vm, policy, **properties)
-    return raised.value
 
 
 @pytest.mark.parametrize(
@@ -73,7 +39,7 @@ def refused(state: Any, vm: str, policy: str, **properties: object) -> Refusal:
 def test_wrong_assignments_are_refused(wrong: dict[str, object]) -> None:
     """An unknown policy, one of another vault, sub-type or workload, another VM and a wrong type: 400."""
     state = state_of()
-    assert refused(state, "vm-1", "daily-2200", **wrong).status == 400
+    assert refused_assignment(state, "vm-1", "daily-2200", **wrong).status == 400
     assert state.writes == []
 
 
@@ -84,11 +50,11 @@ def test_the_policy_is_full_with_its_hundredth_item() -> None:
     policies = [standard_policy("full", "20:00", items=99), standard_policy("other", "21:00", items=3)]
     state = state_of(estate(policies=policies, items=items))
     state.put_item(item_id("vm-99"), {"properties": assignment("vm-99", "full")})
-    assert refused(state, "vm-100", "full").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
-    put(state, "vm-0", "full")
-    put(state, "vm-0", "other")
+    assert refused_assignment(state, "vm-100", "full").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
+    assign(state, "vm-0", "full")
+    assign(state, "vm-0", "other")
     state.advance(state.clock.now() + timedelta(hours=1))
-    put(state, "vm-100", "full")
+    assign(state, "vm-100", "full")
     counts = [
         state.contents.policies[policy_id(name).lower()]["properties"]["protectedItemsCount"]
         for name in ("full", "other")
@@ -108,8 +74,8 @@ def test_policies_of_the_estate_hold_as_many_as_the_largest(size: int, limit: in
         standard_policy("other", "22:00", items=2),
     ]
     state = state_of(estate(policies=policies, items=items))
-    assert refused(state, "to-0", "full").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
-    put(state, "to-1", "fits")
+    assert refused_assignment(state, "to-0", "full").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
+    assign(state, "to-1", "fits")
     body = {key: value for key, value in policies[0]["properties"].items() if key != "protectedItemsCount"}
     state.put_policy(policy_id("created"), {"properties": body})
     created = state.contents.policies[policy_id("created").lower()]
@@ -117,13 +83,13 @@ def test_policies_of_the_estate_hold_as_many_as_the_largest(size: int, limit: in
         **created,
         "properties": {**created["properties"], "protectedItemsCount": 100},
     }
-    assert refused(state, "to-0", "created").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
+    assert refused_assignment(state, "to-0", "created").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
 
 
 def test_an_empty_policy_stops_the_protection() -> None:
     """The service does what the request says: backups stop, whoever did not mean it."""
     state = state_of()
-    put(state, "vm-1", "daily-2000", policyId="")
+    assign(state, "vm-1", "daily-2000", policyId="")
     properties = state.contents.items[item_id("vm-1").lower()]["properties"]
     assert (properties["protectionState"], properties["policyId"]) == ("ProtectionStopped", "")
     state.clock.sleep(86400)
@@ -138,16 +104,16 @@ def test_an_empty_policy_stops_the_protection() -> None:
 def test_a_disk_exclusion_that_is_not_sent_is_lost() -> None:
     """The worst reading of an uncertain fact: what keeps ``extendedProperties`` is to send them."""
     state = state_of(estate(items=[item("vm-1", "daily-2000", extendedProperties=EXCLUSION)]))
-    put(state, "vm-1", "daily-2200", extendedProperties=EXCLUSION)
+    assign(state, "vm-1", "daily-2200", extendedProperties=EXCLUSION)
     assert state.contents.items[item_id("vm-1").lower()]["properties"]["extendedProperties"] == EXCLUSION
-    put(state, "vm-1", "daily-2000")
+    assign(state, "vm-1", "daily-2000")
     assert "extendedProperties" not in state.contents.items[item_id("vm-1").lower()]["properties"]
 
 
 def test_an_item_moves_with_name_and_counts() -> None:
     """Policy id, policy name and both counts follow; the VM and what else the service knows stay."""
     state = state_of()
-    put(state, "vm-1", "daily-2200")
+    assign(state, "vm-1", "daily-2200")
     found = state.item(item_id("VM-1"), extended=True)
     assert found is not None
     assert found["properties"]["policyName"] == "daily-2200"
@@ -160,54 +126,12 @@ def test_an_item_moves_with_name_and_counts() -> None:
     assert [(write.method, write.object_id) for write in state.writes] == [("PUT", item_id("vm-1"))]
 
 
-def test_shorter_retention_is_refused_in_an_immutable_vault() -> None:
-    """An item of an immutable vault cannot go to a policy that keeps less, and can go to a twin."""
-    locked = vault(securitySettings={"immutabilitySettings": {"state": "Locked"}})
-    state = state_of(estate(vaults=[locked]))
-    assert refused(state, "vm-1", "daily-short").code == "UserErrorOperationDeniedOnImmutableItem"
-    put(state, "vm-1", "daily-2200")
-
-
-@pytest.mark.parametrize(("asks", "twin", "shorter"), [("never", 0, 0), ("retention", 0, 1), ("always", 1, 1)])
-def test_a_guarded_vault_asks_for_its_request(asks: str, twin: int, shorter: int) -> None:
-    """As set, the guard asks never, where retention shrinks, or always; with its request all is taken."""
-    request = ["/guards/G1/updateProtectedItemRequests/default"]
-    for policy, asked in (("daily-2200", twin), ("daily-short", shorter)):
-        state = state_of(estate(settings=[GUARD]), guard_asks=asks)
-        if asked:
-            assert "Operation requestid is either null or empty" in refused(state, "vm-1", policy).message
-            assert refused(state, "vm-1", policy, resourceGuardOperationRequests=["/guards/g9/x"]).status == 400
-        put(state, "vm-1", policy, **({"resourceGuardOperationRequests": request} if asked else {}))
-        assert "resourceGuardOperationRequests" not in state.contents.items[item_id("vm-1").lower()]["properties"]
-
-
-def test_a_guard_asks_for_policies_too() -> None:
-    """A guarded vault that always asks refuses a policy without a request."""
-    state = state_of(estate(settings=[GUARD]), guard_asks="always")
-    body = {"properties": properties_of("new-policy", "21:00")}
-    with pytest.raises(Refusal, match="ResourceGuard Operation requestid"):
-        state.put_policy(policy_id("new-policy"), body)
-
-
-def test_locks_stop_writes_below_them() -> None:
-    """A read-only lock on the resource group refuses every write with ScopeLocked, a delete lock only deletions."""
-    scope = VAULT.partition("/providers/")[0]
-    lock = {"id": f"{scope}/providers/Microsoft.Authorization/locks/l1", "type": "Microsoft.Authorization/locks"}
-    state = state_of(estate(settings=[{**lock, "properties": {"level": "ReadOnly"}}]))
-    refusal = refused(state, "vm-1", "daily-2200")
-    assert (refusal.status, refusal.code) == (409, "ScopeLocked")
-    state = state_of(estate(settings=[{**lock, "properties": {"level": "CanNotDelete"}}]))
-    put(state, "vm-1", "daily-2200")
-    with pytest.raises(Refusal, match="ScopeLocked"):
-        state.delete_policy(policy_id("daily-short"))
-
-
 def test_configuring_is_limited_per_day() -> None:
     """More changes of protection in a vault than a day allows are turned away with 429."""
     state = state_of(protection_changes_per_day=2)
-    put(state, "vm-1", "daily-2200")
-    put(state, "vm-2", "daily-2200")
-    assert refused(state, "vm-3", "daily-2200").status == 429
+    assign(state, "vm-1", "daily-2200")
+    assign(state, "vm-2", "daily-2200")
+    assert refused_assignment(state, "vm-3", "daily-2200").status == 429
 
 
 def test_the_client_sees_code_and_message() -> None:
@@ -220,3 +144,22 @@ def test_the_client_sees_code_and_message() -> None:
             "BMSUserErrorPolicyNotFound",
         )
         assert cloud.get_item("vm-1")["policyId"] == policy_id("daily-2000")
+
+
+def test_an_enhanced_policy_changes_the_type_of_its_items() -> None:
+    """``policyType`` follows the new policy if the item states one; a stopped item is protected again."""
+    items = [item("vm-1", "", policyType="V1", protectionState="ProtectionStopped"), item("vm-2", "")]
+    state = state_of(estate(items=items))
+    writes = ItemWrites(state.contents, state.operations, state.settings)
+    for vm in ("vm-1", "vm-2"):
+        writes.store(item_id(vm), assignment(vm, "hourly"))
+    first, second = (state.contents.items[item_id(vm).lower()]["properties"] for vm in ("vm-1", "vm-2"))
+    assert (first["policyType"], first["protectionState"], first["policyName"]) == ("V2", "Protected", "hourly")
+    assert "policyType" not in second
+    assert state.contents.item_count(policy_id("hourly")) == 2
+
+
+def test_a_soft_deleted_item_is_not_assigned() -> None:
+    """The item must be undeleted first."""
+    state = state_of(estate(items=[item("vm-1", "daily-2000", isScheduledForDeferredDelete=True)]))
+    assert refused_assignment(state, "vm-1", "daily-2200").code == "BMSUserErrorItemSoftDeleted"
