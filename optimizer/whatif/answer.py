@@ -16,9 +16,10 @@ from optimizer.plan import Case, Tell, prepare_forecast
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
-from optimizer.whatif.apply import Applied, apply_scenario, with_copies
+from optimizer.whatif.apply import apply_scenario
+from optimizer.whatif.changed_estate import ChangedEstate
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
-from optimizer.whatif.document import NewVm, PlanFigures, Range, ScenarioAnswer, WhatIf
+from optimizer.whatif.document import NewVm, Noticed, PlanFigures, Range, ScenarioAnswer, WhatIf
 from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
 
@@ -73,13 +74,13 @@ def what_if(
         No schedule keeps the present rules.
     """
     rules = rules if rules is not None else Rules()
-    applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
+    changed = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
     planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [
-        _answer(base, scenario, one, forecasts, planner.numbered(number, tell_of_scenario(scenario.name)))
-        for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1)
+        _answer(base, scenario, after, forecasts, planner.numbered(number, tell_of_scenario(scenario.name)))
+        for number, (scenario, after) in enumerate(zip(scenarios, changed, strict=True), start=1)
     ]
     return WhatIf(
         as_of=estate.as_of, base=plan_figures(base), worth_a_move=worth_a_move(rules), scenarios=tuple(answers)
@@ -89,57 +90,67 @@ def what_if(
 def _answer(
     base: Planned,
     scenario: Scenario,
-    applied: Applied,
+    changed: ChangedEstate,
     forecasts: dict[Threshold, Forecast],
     planner: Planner,
 ) -> ScenarioAnswer:
-    unchanged = applied.document is base.estate.document and applied.rules == base.case.rules
-    case = base.case if unchanged else _changed_case(base, applied, forecasts, planner)
-    kept = _kept(base, case, applied)
-    planned: Planned = base
-    why: NoScheduleError | NotFoundWithinEffortError | None = None
-    if not unchanged:
-        estate = Estate(base.estate.path, applied.document)
-        try:
-            planned = planner.plan(estate, case, kept)
-        except (NoScheduleError, NotFoundWithinEffortError) as exc:
-            why = exc
-    figures, before = plan_figures(planned) if why is None else None, plan_figures(base)
-    elsewhere = () if why is not None else start_changes(base, planned, kept)
-    return ScenarioAnswer(
+    case = _case(base, changed, forecasts, planner)
+    kept = _kept(base, case, changed)
+    asked = ScenarioAnswer(
         name=scenario.name,
         changes=tuple(map(str, scenario.changes)),
-        notes=(*applied.notes, *(note for note in planned.plan.notes if note not in base.plan.notes)),
-        policies_made=applied.made,
-        vms_rehomed=len(applied.rehomed),
-        plan=figures,
+        notes=changed.notes,
+        policies_made=changed.policies_made,
+        vms_rehomed=len(changed.rehomed),
+        plan=None,
         kept=schedule_figures(case, kept),
         broken=broken_by(case, kept),
-        no_schedule=None if why is None else _reason(why),
-        ways_out=() if why is None or why.answer is None else tuple(one.sentence for one in why.answer.relaxations),
-        optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
-        start_changes=elsewhere,
-        noticed=noticed(((one.cost_change, one.must) for one in elsewhere), worth_a_move(base.case.rules)),
-        new_vms=() if why is not None else _new_vms(planned, applied),
+        no_schedule=None,
+        optimum_change=None,
+        start_changes=(),
+        noticed=Noticed(must=0, gain=0, lose=0),
+        new_vms=(),
     )
+    try:
+        planned = base if case is base.case else planner.plan(changed.estate, case, kept)
+    except (NoScheduleError, NotFoundWithinEffortError) as exc:
+        return asked.model_copy(update={"no_schedule": _reason(exc), "ways_out": _ways_out(exc)})
+    return asked.model_copy(update=_found(base, planned, changed, kept))
 
 
-def _changed_case(base: Planned, applied: Applied, forecasts: dict[Threshold, Forecast], planner: Planner) -> Case:
-    """Case of a scenario: only for another threshold is the load read again; otherwise, the forecast is enough."""
-    threshold = applied.rules.threshold
+def _found(base: Planned, planned: Planned, changed: ChangedEstate, kept: IntArray) -> dict[str, object]:
+    """Fields of the answer that a plan for the scenario fills."""
+    figures, starts = plan_figures(planned), start_changes(base, planned, kept)
+    matters = ((change.cost_change, change.must) for change in starts)
+    return {
+        "notes": (*changed.notes, *(note for note in planned.plan.notes if note not in base.plan.notes)),
+        "plan": figures,
+        "optimum_change": _optimum_change(plan_figures(base), figures, unchanged=planned is base),
+        "start_changes": starts,
+        "noticed": noticed(matters, worth_a_move(base.case.rules)),
+        "new_vms": _new_vms(planned, changed),
+    }
+
+
+def _case(base: Planned, changed: ChangedEstate, forecasts: dict[Threshold, Forecast], planner: Planner) -> Case:
+    """Case of a scenario, the base plan's own if nothing changes.
+
+    The load is read again for another threshold only; otherwise, the forecast is enough.
+    """
+    if changed.estate.document is base.estate.document and changed.rules == base.case.rules:
+        return base.case
+    threshold = changed.rules.threshold
     if threshold not in forecasts:
-        forecasts[threshold] = planner.prepare(base.estate, applied.rules).forecast
-    inventory = Estate(base.estate.path, applied.document).inventory(applied.rules.service_from)
-    return prepare_forecast(
-        inventory, applied.rules, with_copies(forecasts[threshold], applied.copies), base.case.recently_moved
-    )
+        forecasts[threshold] = planner.prepare(base.estate, changed.rules).forecast
+    forecast = changed.forecast(forecasts[threshold])
+    return prepare_forecast(changed.inventory(), changed.rules, forecast, base.case.recently_moved)
 
 
-def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:
-    """The base plan's schedule for the VMs of a scenario; new VMs start with their models."""
+def _kept(base: Planned, case: Case, changed: ChangedEstate) -> IntArray:
+    """The base plan's schedule for the VMs of a scenario; new VMs start with their originals."""
     starts = base.starts()
     ids = [item.vm_id for item in case.inventory.items]
-    return np.array([starts[applied.copies.get(vm_id, vm_id)] for vm_id in ids], dtype=np.int64)
+    return np.array([starts[changed.copies.get(vm_id, vm_id)] for vm_id in ids], dtype=np.int64)
 
 
 def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool) -> Range:
@@ -158,6 +169,13 @@ def _reason(error: NoScheduleError | NotFoundWithinEffortError) -> str:
     return error.headline
 
 
-def _new_vms(planned: Planned, applied: Applied) -> tuple[NewVm, ...]:
+def _ways_out(error: NoScheduleError | NotFoundWithinEffortError) -> tuple[str, ...]:
+    """Changes of the rules that make a schedule possible, the cheapest first."""
+    return () if error.answer is None else tuple(way.sentence for way in error.answer.relaxations)
+
+
+def _new_vms(planned: Planned, changed: ChangedEstate) -> tuple[NewVm, ...]:
     starts = planned.starts()
-    return tuple(NewVm(vm=new, like=model, start=format_start(starts[new])) for new, model in applied.copies.items())
+    return tuple(
+        NewVm(vm=new, like=original, start=format_start(starts[new])) for new, original in changed.copies.items()
+    )

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
@@ -39,21 +40,20 @@ class Places:
     """
 
     def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
+        self.inventory = inventory
         self._limit = vm_limit(rules.policies, inventory)
         self._resources = {id_of(resource): copy.deepcopy(resource) for resource in document.policies}
         self._hosts: dict[tuple[ArmId, str, int], list[_Host]] = {}
         self._template = rules.policies.name
         self._names: dict[ArmId, dict[Caseless, int | None]] = {}
         for key in self._resources:
-            known = inventory.policies.get(key)
-            names = self._names.setdefault(key.vault, {})
-            names[Caseless(key.name)] = None if known is None else known.start
+            policy = inventory.policies.get(key)
+            self._names.setdefault(key.vault, {})[Caseless(key.name)] = None if policy is None else policy.start
         for key, policy in inventory.policies.items():
-            place = (policy.vault_id, policy.twin_key, policy.start)
-            self._hosts.setdefault(place, []).append(
-                _Host(self._resources[key], inventory.policy_sizes[key], self._limit.existing)
-            )
+            twins = self._hosts.setdefault((policy.vault_id, policy.twin_key, policy.start), [])
+            twins.append(_Host(self._resources[key], inventory.policy_sizes[key], self._limit.existing))
         self.made: Counter[ArmId] = Counter()
+        """Number of policies created in each vault, by its id."""
 
     def join(self, policy: Policy, vault_id: ArmId) -> Resource:
         """Put one more item into a policy or a twin of it with the same start; creates a twin if none has room.
@@ -95,3 +95,10 @@ class Places:
     def resources(self) -> Mapping[ArmId, Resource]:
         """Every policy by id, in the order of the estate; new policies come last."""
         return self._resources
+
+
+def assign(properties: dict[str, Any], policy: Resource) -> None:
+    """Give the properties of a protected item another policy."""
+    properties["policyId"] = policy["id"]
+    if "policyName" in properties:
+        properties["policyName"] = policy["name"]

@@ -102,7 +102,7 @@ def test_copies_of_vms_in_a_full_policy_get_a_twin(pair: Estate) -> None:
     assert one.policies_made == 2
     assert one.kept.policies_written == 0
     assert sum(
-        note.startswith("TROUBLE: vault-a would hold 3 policies, 1 more than its limit of 2") for note in one.notes
+        note.startswith("Warning: vault-a would have 3 policies, 1 more than its limit of 2") for note in one.notes
     )
     assert [new.vm for new in one.new_vms] == ["web-1-copy-1", "web-2-copy-1", "web-1-copy-2"]
     _, again = ask(pair, "add-vms=name=web-1,count=1", "add-vms=name=web-1*,count=2")
@@ -126,7 +126,7 @@ def test_a_lost_vault_moves_its_vms_to_twins_at_their_starts(two_vaults: Estate)
 def test_a_lost_vault_says_what_does_not_fit(two_vaults: Estate, pair: Estate) -> None:
     """A vault at its limit of policies is trouble; an unknown, an only or the lost vault itself cannot take over."""
     _, one = ask(two_vaults, "lose-vault=vault-a", rules=Rules(policies={"max_policies_per_vault": 1}))
-    assert any(note.startswith("TROUBLE: vault-b would hold 2 policies") for note in one.notes)
+    assert any(note.startswith("Warning: vault-b would have 2 policies") for note in one.notes)
     for change, expected in {
         "lose-vault=vault-c": "there is no vault 'vault-c'; did you mean 'vault-",
         "lose-vault=vault-a,to=vault-a": "is the lost one",

@@ -10,17 +10,9 @@ import pytest
 from optimizer.errors import ConfigError
 from optimizer.model.rules import Rules
 from optimizer.model.selectors import Selector
-from optimizer.whatif.scenario import (
-    AddRules,
-    AddVms,
-    DropRule,
-    LoseVault,
-    Scenario,
-    SetKey,
-    parse_change,
-    read_scenarios,
-    rule_keys,
-)
+from optimizer.whatif.changes import AddRules, AddVms, DropRule, LoseVault, SetKey
+from optimizer.whatif.parse_change import parse_change, rule_keys
+from optimizer.whatif.scenario import Scenario, read_scenarios
 
 SILENT_KEYS = {
     "threshold.agentless",
@@ -88,7 +80,7 @@ def test_rules_come_from_a_file_or_in_braces(tmp_path: Path) -> None:
     assert isinstance(more, AddRules)
     assert [rule.name for rule in more.rules] == ["a", "b"]
     (tmp_path / "prices.toml").write_text("max_moves = 3\n")
-    with pytest.raises(ConfigError, match=r"prices\.toml: holds max_moves beside its rules"):
+    with pytest.raises(ConfigError, match=r"prices\.toml: contains max_moves in addition to rules"):
         parse_change("add-rule=prices.toml", tmp_path)
 
 
@@ -140,8 +132,8 @@ def test_a_file_holds_several_scenarios(tmp_path: Path) -> None:
 FILES = {
     "": "allowed: one [[scenario]] or more",
     "max_moves = 3": "allowed: one [[scenario]] or more, and nothing else",
-    "[[scenario]]\nname = 'x'": "scenario 1 is not one",
-    "[[scenario]]\nname = 'x'\nwhat_if = 'max_moves=3'": "scenario 1 is not one",
+    "[[scenario]]\nname = 'x'": "scenario 1 cannot be used",
+    "[[scenario]]\nname = 'x'\nwhat_if = 'max_moves=3'": "scenario 1 cannot be used",
     "[[scenario]]\nname = 'x'\nwhat_if = ['max_mves=3']": "scenario 'x': what if 'max_mves=3': there is no kind",
     "[[scenario": "is not TOML",
 }
