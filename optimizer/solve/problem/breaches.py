@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -105,7 +105,7 @@ def at_movable_vms(instance: Instance, broken: Iterable[Breach]) -> set[BrokenAt
     return {(breach.limit.name, v) for breach in broken for v in breach.vms if instance.movable[v]}
 
 
-def broken_limits(limits: Limits, options: IntArray) -> dict[Limit, BoolArray]:
+def broken_limits(limits: Limits, options: IntArray, kept: Collection[Limit] | None = None) -> dict[Limit, BoolArray]:
     """Limits that a schedule breaks, each with the VMs that could be involved; shape (V,).
 
     A VM could be involved in the breach of a cap if it is in the capped group, even if it starts at another time.
@@ -116,8 +116,12 @@ def broken_limits(limits: Limits, options: IntArray) -> dict[Limit, BoolArray]:
         The problem and its limits.
     options
         Shape (V,): start option of each VM.
+    kept
+        Limits to look at; all by default. Without the limit of policies per vault, vaults have room for any number of
+        policies; that may change how many writes a schedule needs.
     """
-    instance, excess = limits.instance, excess_of(limits.unpinned, options)
+    judge = limits.unpinned if kept is None or limits.policies in kept else limits.without_vault_limit
+    instance, excess = limits.instance, excess_of(judge, options)
     chosen = np.left_shift(np.uint64(1), options.astype(np.uint64))
     found = {limit: np.asarray(bits & chosen > 0) for limit, bits in limits.forbids.items()}
     found = {limit: vms for limit, vms in found.items() if vms.any()}
@@ -136,7 +140,7 @@ def broken_limits(limits: Limits, options: IntArray) -> dict[Limit, BoolArray]:
         add(Limit(one.name, LimitKind.POLICY_WRITES), np.isin(instance.key, one.keys))
     if len(excess.stuck):
         add(limits.policies, np.isin(instance.key_vault[instance.key], excess.stuck))
-    return found
+    return found if kept is None else {limit: vms for limit, vms in found.items() if limit in kept}
 
 
 def _at_forbidden_starts(limits: Limits, options: IntArray) -> Iterator[Breach]:

@@ -88,6 +88,7 @@ class Limits:
         # A VM that a kept rule pins does not move, so its policy is not edited anyway.
         unpinned = tuple(replace(one, editable=one.editable or one.editable_unpinned) for one in instance.policies)
         self.unpinned = replace(instance, policies=unpinned)
+        self.without_vault_limit = replace(self.unpinned, vault_room=np.full_like(instance.vault_room, NO_CAP))
         self.write_limits = {Limit(one.name, LimitKind.POLICY_WRITES): one for one in instance.write_limits}
         self.moves = MAX_MOVES
         self.policies = POLICIES_PER_VAULT

@@ -17,8 +17,7 @@ from ortools.sat.python import cp_model
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.exact.cpsat import Outcome
-from optimizer.solve.problem.cost import policy_counts
-from optimizer.solve.problem.executable import rings_without_room
+from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000
@@ -83,10 +82,12 @@ class CountingModel:
     ) -> None:
         self.limits, self.instance = limits, limits.instance
         self.kept, self.vms = tuple(kept), vms
-        self._giving, self._slack_kind = giving, slack
+        self.giving, self._slack_kind = giving, slack
         self.model = cp_model.CpModel()
         self._literal = {limit: self.model.new_bool_var("") for limit in self.kept} if assume else {}
         self._slack = self.model.new_int_var(0, max(len(vms), NUM_OPTIONS) * RISK_SCALE, "slack")
+        self.policy_of = _policy_of_vms(self.instance)
+        self._solver: cp_model.CpSolver | None = None
         self._gates = self._kept_gates()
         kept_rows = [r for r, limit in limits.row_limit.items() if limit in set(self.kept)]
         self._row_kept = np.zeros(len(self.instance.rows) + 1, dtype=np.bool_)
@@ -113,17 +114,17 @@ class CountingModel:
         instance, vms = self.instance, self.vms
         forbids = [self.limits.forbids[limit][vms] for limit in self.kept if limit in self.limits.forbids]
         apart = [bits.view(np.int64) for bits in forbids]
-        if not self._literal and self._giving is None:
+        if not self._literal and self.giving is None:
             apart = [np.bitwise_or.reduce(forbids).view(np.int64)] if forbids else []
         columns = [*apart, self._capped_class()]
         policies = self._is_kept(LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
         if policies:
-            columns += [instance.key[vms], instance.counted_today[vms].astype(np.int64), self._policy_of()[vms]]
+            columns += [instance.key[vms], instance.counted_today[vms].astype(np.int64), self.policy_of[vms]]
         if policies or self._is_kept(LimitKind.MAX_MOVES):
             columns.append(instance.today[vms])
         if self._gates:
             columns.append(self._gate_sets())
-        if self._giving is not None and self._giving.kind is LimitKind.MAX_RISK_INCREASE:
+        if self.giving is not None and self.giving.kind is LimitKind.MAX_RISK_INCREASE:
             columns.append(np.arange(len(vms)))
         _, group = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
         return group.ravel().astype(np.int64)
@@ -136,12 +137,6 @@ class CountingModel:
         capped = np.sort(np.where(self._row_kept[touched], touched, -1), axis=2).reshape(len(classes), -1)
         _, same = np.unique(capped, axis=0, return_inverse=True)
         return np.asarray(same.ravel()[inverse.ravel()], dtype=np.int64)
-
-    def _policy_of(self) -> IntArray:
-        policy = np.full(self.instance.num_vms, -1, dtype=np.int64)
-        for number, one in enumerate(self.instance.policies):
-            policy[list(one.vms)] = number
-        return policy
 
     def _gate_sets(self) -> IntArray:
         gates, numbers = self.instance.gates, dict[tuple[int, ...], int]()
@@ -162,7 +157,7 @@ class CountingModel:
             self._add_policies()
         if self._literal:
             self.model.add_assumptions(list(self._literal.values()))
-        if self._giving is not None:
+        if self.giving is not None:
             self.model.minimize(self._slack)
 
     def _add(self, constraint: cp_model.BoundedLinearExpression | bool | np.bool_, limit: Limit) -> None:
@@ -173,9 +168,10 @@ class CountingModel:
 
     def _gives(self, limit: Limit, how: Slack = "amount") -> cp_model.LinearExprT:
         """Amount by which a limit may be exceeded."""
-        return self._slack if limit == self._giving and how == self._slack_kind else 0
+        return self._slack if limit == self.giving and how == self._slack_kind else 0
 
-    def _first_of(self, group: int) -> int:
+    def first_of(self, group: int) -> int:
+        """Index of a VM of a group; the model cannot tell it from the others."""
         return int(self.vms[self._first[group]])
 
     def _add_options(self) -> None:
@@ -186,7 +182,7 @@ class CountingModel:
         forbidden = limits.forbidden(hard)
         let_off: list[cp_model.IntVar] = []
         for g, size in enumerate(self.size):
-            v = self._first_of(g)
+            v = self.first_of(g)
             options = [t for t in range(NUM_OPTIONS) if not int(forbidden[v]) >> t & 1]
             for t in options:
                 self.n[g, t] = self.model.new_int_var(0, size, "")
@@ -198,17 +194,17 @@ class CountingModel:
                         else:
                             self._add(self.n[g, t] == 0, limit)
             self.model.add(sum(self.n[g, t] for t in options) == size)
-        if self._giving is not None and self._slack_kind == "vms":
+        if self.giving is not None and self._slack_kind == "vms":
             self.model.add(sum(let_off) <= self._slack)
 
     def _lets_off(self, limit: Limit) -> bool:
         by_amount = limit.kind is LimitKind.MAX_RISK_INCREASE
-        return limit == self._giving and (by_amount or self._slack_kind == "vms")
+        return limit == self.giving and (by_amount or self._slack_kind == "vms")
 
     def _charge_risk(self, limit: Limit, g: int, t: int) -> None:
         """Add ``slack >= increase[v, t] * n[g, t]``; each VM is a group of its own here."""
         if limit.kind is LimitKind.MAX_RISK_INCREASE:
-            v = self._first_of(g)
+            v = self.first_of(g)
             increase = self.instance.risk[v, t] - self.instance.risk[v, self.instance.today[v]]
             self.model.add(self._slack >= round(float(increase) * RISK_SCALE) * self.n[g, t])
 
@@ -217,7 +213,7 @@ class CountingModel:
         terms: dict[int, list[cp_model.IntVar]] = {}
         most: dict[int, dict[int, int]] = {}
         for (g, t), n in self.n.items():
-            touched = self.instance.touched[self.instance.vm_class[self._first_of(g)], t]
+            touched = self.instance.touched[self.instance.vm_class[self.first_of(g)], t]
             for r in touched[self._row_kept[touched]].tolist():
                 terms.setdefault(r, []).append(n)
                 most.setdefault(r, {})[g] = self.size[g]
@@ -247,7 +243,7 @@ class CountingModel:
         gates = self.instance.gates
         behind: dict[int, list[int]] = {}
         for g in range(len(self.size) if self._gates else 0):
-            v = self._first_of(g)
+            v = self.first_of(g)
             for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
                 if h in self._gates:
                     behind.setdefault(h, []).append(g)
@@ -266,9 +262,9 @@ class CountingModel:
     def _add_moves(self) -> None:
         """Keep the limit on moves: ``sum of n[g, t] over t != today <= max_moves``, or ``<= slack``."""
         limit, today, most = self.limits.moves, self.instance.today, self.instance.max_moves
-        moving = [n for (g, t), n in self.n.items() if t != today[self._first_of(g)]]
+        moving = [n for (g, t), n in self.n.items() if t != today[self.first_of(g)]]
         if most is not None:
-            self._add(sum(moving) <= (self._slack if limit == self._giving else most), limit)
+            self._add(sum(moving) <= (self._slack if limit == self.giving else most), limit)
 
     def _add_policies(self) -> None:
         """Count the policies that have to be created or edited, and keep their limits.
@@ -281,7 +277,7 @@ class CountingModel:
         instance, per_policy = self.instance, self.instance.vms_per_new_policy
         cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
         for (g, t), n in self.n.items():
-            v = self._first_of(g)
+            v = self.first_of(g)
             if instance.counted(v, t):
                 cells.setdefault((int(instance.key[v]), t), []).append(n)
         writes = self.writes
@@ -313,7 +309,7 @@ class CountingModel:
         A start that policies leave may need other policies, new or edited, as any other start may.
         """
         instance = self.instance
-        policy = self._policy_of()[self.vms]
+        policy = self.policy_of[self.vms]
         groups = {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
         by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
         by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
@@ -341,40 +337,10 @@ class CountingModel:
         """Number of constraints, as a measure of the model's size."""
         return len(self.model.proto.constraints)
 
-    def open_rings(self, options: IntArray) -> bool:
-        """Forbid rings of full policies that no order of writes carries out; return whether the options have any.
-
-        For a ring with the cells ``S`` of key ``k`` whose VMs are all in the model, each group ``g`` that moves within
-        ``S`` gets the constraint
-
-            ``n[g, t] <= size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and
-            s outside S + sum of writes[k, s] over s in S)``;
-
-        see :meth:`optimizer.solve.exact.cpsat.ScopedModel.open_rings`.
-        """
-        instance, found = self.instance, False
-        if self.limits.policies not in self.kept or self._giving is not None:
-            return False
-        policy, everywhere = self._policy_of(), instance.today.copy()
-        everywhere[self.vms] = options
-        for k, cells in rings_without_room(self.limits.unpinned, everywhere, policy_counts(instance, everywhere)):
-            members = np.flatnonzero((instance.key == k) & np.isin(instance.today, cells))
-            if not np.isin(members, self.vms).all():
-                continue
-            groups, inside = set(self.group_of[np.isin(self.vms, members)].tolist()), set(cells.tolist())
-            leaving = [
-                n - self.size[g] * self.edits.get((int(policy[self._first_of(g)]), t), 0)
-                for (g, t), n in self.n.items()
-                if g in groups and t not in inside
-            ]
-            written = [var for (of, t), var in self.writes.items() if of == k and t in inside]
-            for g in groups:
-                for t in inside - {int(instance.today[self._first_of(g)])}:
-                    if (g, t) in self.n:
-                        opened = self.size[g] * (sum(leaving) + sum(written))
-                        self._add(self.n[g, t] <= opened, self.limits.policies)
-                        found = True
-        return found
+    def value(self, expression: cp_model.LinearExprT) -> int:
+        """Value of an expression in the last solution."""
+        assert self._solver is not None
+        return int(self._solver.value(expression))
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:
         """Run CP-SAT; the result is repeatable unless the wall-clock limit ends the run."""
@@ -396,14 +362,23 @@ class CountingModel:
             return Counted(Outcome.INFEASIBLE, core=core, work=work)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return Counted(Outcome.UNKNOWN, work=work)
+        self._solver = solver
         options = np.empty(len(self.vms), dtype=np.int64)
         for g, _ in enumerate(self.size):
             chosen = [t for t in range(NUM_OPTIONS) if (g, t) in self.n for _ in range(solver.value(self.n[g, t]))]
             options[self.group_of == g] = chosen
-        risk = self._giving is not None and self._giving.kind is LimitKind.MAX_RISK_INCREASE
-        slack = solver.value(self._slack) / (RISK_SCALE if risk else 1) if self._giving is not None else None
+        risk = self.giving is not None and self.giving.kind is LimitKind.MAX_RISK_INCREASE
+        slack = solver.value(self._slack) / (RISK_SCALE if risk else 1) if self.giving is not None else None
         outcome = Outcome.OPTIMAL if status == cp_model.OPTIMAL else Outcome.FEASIBLE
         return Counted(outcome, options, None, slack, work)
+
+
+def _policy_of_vms(instance: Instance) -> IntArray:
+    """Index of the policy of each VM; shape (V,)."""
+    policy = np.full(instance.num_vms, -1, dtype=np.int64)
+    for number, one in enumerate(instance.policies):
+        policy[list(one.vms)] = number
+    return policy
 
 
 def stuck(forbidden: Bits) -> IntArray:

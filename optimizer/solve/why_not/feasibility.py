@@ -16,11 +16,12 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import MOST_RINGS, Outcome
+from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.instance import NO_CAP
 from optimizer.solve.problem.limits import Bits, Limit, LimitKind, Limits, open_options
 from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
+from optimizer.solve.why_not.full_rings import forbid_rings
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds of limits that couple VMs even if these share neither a cap nor a gate."""
@@ -154,13 +155,22 @@ class Feasibility:
         if answer.outcome is Outcome.INFEASIBLE:
             self._cannot[wanted] = answer.vms
         elif answer.options is not None:
-            holds = wanted | (frozenset(self.limits.all) - broken_limits(self.limits, answer.options).keys())
-            self._can.append((holds, answer.options))
+            self._can.append((wanted | self._kept_by(answer.options), answer.options))
         return answer
 
     def witness(self, options: IntArray) -> None:
         """Remember a schedule, which shows that all limits that it keeps can hold together."""
-        self._can.append((frozenset(self.limits.all) - broken_limits(self.limits, options).keys(), options))
+        self._can.append((self._kept_by(options), options))
+
+    def _kept_by(self, options: IntArray) -> frozenset[Limit]:
+        """Limits that a schedule keeps, all at once.
+
+        If its writes have no order within the limit of policies per vault, they are counted without that limit.
+        """
+        kept = frozenset(self.limits.all)
+        for _ in range(2):
+            kept -= broken_limits(self.limits, options, kept).keys()
+        return kept
 
     def holding(self, kept: frozenset[Limit]) -> frozenset[Limit]:
         """All limits that hold in the schedule by which ``check`` has shown that the kept ones can hold."""
@@ -224,12 +234,12 @@ class Feasibility:
         options = self._anywhere(forbidden, homeless)
         free, placed = homeless, False
         while True:
-            broken = {limit: vms for limit, vms in broken_limits(limits, options).items() if limit in kept}
+            broken = broken_limits(limits, options, kept)
             if not broken:
                 return Answer(Outcome.FEASIBLE, options)
             wider = np.logical_or.reduce([free, *broken.values()])
             if placed and not (wider & ~free).any():
-                return Answer(Outcome.UNKNOWN)  # the model does not know that some order of writes is missing
+                return Answer(Outcome.UNKNOWN)  # among many policies, another choice of edits than the model's is made
             free, placed = wider, True
             answer = self._place(kept, free, forbidden, options)
             if answer.options is None:
@@ -261,7 +271,7 @@ class Feasibility:
                 return answer
             assert answer.options is not None
             options[part] = answer.options
-        if not shared & broken_limits(self.limits, options).keys():
+        if not broken_limits(self.limits, options, shared):
             return Answer(Outcome.FEASIBLE, options)
         everybody = np.flatnonzero(free)
         answer = self.place_part(kept, everybody, forbidden)
@@ -315,11 +325,10 @@ class Feasibility:
         touching = self._touching(kept, part)
         if self._too_tight(touching, part, forbidden):
             return Answer(Outcome.INFEASIBLE, vms=part)
-        found, model = self._run(lambda: CountingModel(self.limits, touching, part))
-        for _ in range(MOST_RINGS):
-            if found.options is None or model is None or not model.open_rings(found.options):
-                break
-            found, _ = self._run(lambda: model)
+        with self.budget.at_most(self.budget.per_question):
+            found, model = self._run(lambda: CountingModel(self.limits, touching, part))
+            while model is not None and found.options is not None and forbid_rings(model, found.options):
+                found, _ = self._run(lambda: model)
         if found.options is not None:
             return Answer(Outcome.FEASIBLE, found.options)
         return Answer(found.outcome, vms=part if found.outcome is Outcome.INFEASIBLE else part[:0])
