@@ -17,7 +17,8 @@ from optimizer.model.rules import Statistic, Threshold
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.ports import LoadSource
 from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history, count_blocks
-from optimizer.risk.snapshots import SnapshotGrid
+from optimizer.risk.snapshots import SnapshotGrid, share_at_risk
+from tests.model.timings import delays
 from tests.risk.sources import FIRST_DAY, MemorySource, make_days
 
 FAR = datetime(2030, 1, 1, tzinfo=UTC)
@@ -274,3 +275,43 @@ def test_progress_is_reported_by_day() -> None:
         lambda _stage, done, total, _note="": heard.append((done, total)),
     )
     assert heard == [(0, 2), (1, 2), (2, 2)]
+
+
+LATE = SnapshotTiming(20, delays(m0=0.2, m45=0.5, m120=0.3))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_delays_that_are_not_equally_likely_are_weighted(seed: int) -> None:
+    """The share at risk is that of the known delays, each with its probability; unknown below half of it."""
+    random = np.random.default_rng(seed)
+    grid = SnapshotGrid((LATE,))
+    samples = 288 + grid.bins_after_midnight
+    known = np.repeat(random.random((1, samples // 8)) < 0.7, 8, axis=1).astype(np.uint8)
+    hot = ((random.random(known.shape) < 0.1) & (known == 1)).astype(np.uint8)
+    hot, known = (np.pad(values, ((0, 0), (0, samples - values.shape[1]))) for values in (hot, known))
+    found = share_at_risk(hot, known, grid)
+    for start in range(48):
+        at_risk = weight = 0.0
+        for delay, share in enumerate(LATE.delays):
+            bins = slice(6 * start + delay, 6 * start + delay + 4)
+            if known[0, bins].sum() >= 3:
+                weight += share
+                at_risk += share * hot[0, bins].any()
+        expected = at_risk / weight if weight >= 0.5 - 1e-9 else math.nan
+        assert found[0, start] == pytest.approx(expected, nan_ok=True)
+
+
+def test_each_vm_has_the_history_of_its_own_timing() -> None:
+    """VMs of three timings in one reading get the sums that each timing gets by itself, chosen VMs included."""
+    random = np.random.default_rng(4)
+    cpu = np.where(random.random((5, 4, 288)) < 0.05, 99.0, 20.0)
+    timings = (SnapshotTiming(), LATE, SnapshotTiming(40), LATE, SnapshotTiming())
+    source = make_days(cpu)
+    vm_ids = source.read_day(FIRST_DAY).vm_ids
+    mixed = build_history(source, vm_ids, FAR, Threshold(), SnapshotGrid(timings))
+    for row, timing in enumerate(timings):
+        alone = build_history(source, vm_ids, FAR, Threshold(), SnapshotGrid((timing,)))
+        np.testing.assert_array_equal(mixed.risk_sum[:, row], alone.risk_sum[:, row])
+        np.testing.assert_array_equal(mixed.day_count[:, row], alone.day_count[:, row])
+    assert mixed.of_vms(np.array([3, 2])).grid.timings == (LATE, SnapshotTiming(40))
