@@ -38,11 +38,17 @@ def type_of_id(arm_id: str) -> str:
     """
     group, _, rest = arm_id.lower().rpartition("/providers/")
     namespace, *pairs = rest.split("/")
-    if not namespace or not pairs or len(pairs) % 2 or not all(pairs):
+    if not pairs or len(pairs) % 2 or not all((namespace, *pairs)):
         return ""
     kind = "/".join([namespace, *pairs[::2]])
-    of_subscription = kind == _LOCK_TYPE and _SUBSCRIPTION_ID.fullmatch(group) is not None
-    return kind if of_subscription or _GROUP_ID.match(group) is not None else ""
+    return kind if _may_hold(group, kind) else ""
+
+
+def _may_hold(scope: str, kind: str) -> bool:
+    """Whether resources of a type may belong to a scope: a resource group, or for locks also a subscription."""
+    if _GROUP_ID.match(scope):
+        return True
+    return kind == _LOCK_TYPE and _SUBSCRIPTION_ID.fullmatch(scope) is not None
 
 
 def join_id(group_id: str, kind: str, names: Sequence[str]) -> str:

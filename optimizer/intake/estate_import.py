@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-import numpy as np
-
+from optimizer.arm import Source
 from optimizer.errors import DataError, EstateError
 from optimizer.estate import EstateDocument, EstateWriter, LoadStore, read_document, require_free_folder
 from optimizer.files import require_local
 from optimizer.intake.import_report import ImportReport, make_report, some
+from optimizer.intake.known_load import KnownLoad
 from optimizer.intake.listing import Listing
 from optimizer.intake.load_files.load_file import LoadCounts, LoadFile, Overview, open_load
 from optimizer.intake.problems import Problems
@@ -21,8 +21,7 @@ from optimizer.intake.resource_files.read_resources import read_resources
 from optimizer.intake.spelling import spelling_of
 from optimizer.intake.vm_list.vm_resources import list_vms
 from optimizer.model.clock import SYSTEM_CLOCK
-from optimizer.model.load import METRICS, DayLoad, is_unknown
-from optimizer.model.timegrid import BIN_MINUTES, format_minute, in_calendar
+from optimizer.model.timegrid import in_calendar
 from optimizer.ports import Clock
 
 MAX_AHEAD = timedelta(days=1)
@@ -126,21 +125,16 @@ def import_resources(
 
 def _import(
     read_listing: Callable[[EstateDocument | None], Listing],
-    origin: tuple[str, str],
+    origin: tuple[str, Source],
     load: Path,
     out: str | Path,
     options: ImportOptions,
 ) -> ImportReport:
     """Import a listing; ``origin`` contains the input files as text, and the source for the estate document."""
     out = require_local(out)
-    old = read_document(out) if options.get("append") else None
+    old = _open_old(out, origin[1]) if options.get("append") else None
     if old is None:
         require_free_folder(out, can_append=True)
-    elif old.source != origin[1]:
-        raise EstateError(
-            f"{out} holds an estate from {_COMMANDS[old.source]}, and this import would add to it from "
-            f"{_COMMANDS[origin[1]]}; import into a folder of its own"
-        )
     listing = read_listing(old)
     with open_load(load, options.get("zone")) as file:
         overview = file.overview()
@@ -152,6 +146,23 @@ def _import(
     if options.get("as_of") is None and (note := _note_on_future(taken, options.get("clock", SYSTEM_CLOCK))):
         return replace(report, notes=(*report.notes, note))
     return report
+
+
+def _open_old(out: Path, source: Source) -> EstateDocument:
+    """Estate that is appended to.
+
+    Raises
+    ------
+    EstateError
+        There is no estate, or one from another source.
+    """
+    old = read_document(out)
+    if old.source != source:
+        raise EstateError(
+            f"{out} holds an estate from {_COMMANDS[old.source]}, and this import would add to it from "
+            f"{_COMMANDS[source]}; import into a folder of its own"
+        )
+    return old
 
 
 def _note_on_future(as_of: datetime, clock: Clock) -> str:
@@ -176,17 +187,16 @@ def _write(
 ) -> LoadCounts:
     """Read the load, and publish the estate."""
     counts, problems = LoadCounts(), Problems(str(file.path))
+    drop = options.get("drop_invalid", False)
     with EstateWriter(out, old) as writer:
-        store = LoadStore(out, old.load if old else ())
-        drop = options.get("drop_invalid", False)
+        known = KnownLoad(LoadStore(out, old.load if old else ()), problems)
         for day in file.read(overview, listing.vm_ids, counts, problems, drop_invalid=drop, find=listing.find):
-            fresh = _without_known(day, store, problems, counts)
-            counts.seen.update(day.vm_ids)
-            counts.largest_cpu = max(counts.largest_cpu, float(np.nanmax(day.cpu_percent, initial=0.0)))
-            counts.known_bins += int((~np.isnan(day.cpu_percent)).sum())
+            counts.add_day(day)
+            fresh = known.without(day)
             if not problems:
                 writer.add_load(fresh)
                 counts.days += bool(fresh.vm_ids)
+        counts.known_rows = known.repeated
         problems.raise_any()
         writer.commit(listing.resources(as_of), created_at=options.get("clock", SYSTEM_CLOCK).now())
     return counts
@@ -202,12 +212,7 @@ _COMMANDS = {
 
 
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
-    if as_of is not None and as_of.tzinfo is None:
-        raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
-    try:
-        taken = in_calendar(as_of or overview.last)
-    except ValueError as exc:
-        raise DataError(f"as-of {exc}") from exc
+    taken = _in_calendar(as_of or overview.last)
     if taken < overview.first:
         raise DataError(
             f"as-of is {_text(taken)}, before the first sample, {_text(overview.first)}; give a later time"
@@ -218,6 +223,15 @@ def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | Non
             "--as-of; nothing was written"
         )
     return taken
+
+
+def _in_calendar(as_of: datetime) -> datetime:
+    if as_of.tzinfo is None:
+        raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
+    try:
+        return in_calendar(as_of)
+    except ValueError as exc:
+        raise DataError(f"as-of {exc}") from exc
 
 
 def _text(instant: datetime) -> str:
@@ -236,42 +250,3 @@ def _require_common_vm(origin: str, load: Path, listing: Listing, names: Sequenc
             f"no VM of {origin} ({some(listing.vm_ids)}) has load in {load} ({some(names)}); the names must be the "
             f"same in both{hint}"
         )
-
-
-def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: LoadCounts) -> DayLoad:
-    """VMs of a day with load that is new to the estate; contradictions are recorded as problems."""
-    old = store.read_day(day.date)
-    rows = {vm: row for row, vm in enumerate(old.vm_ids)}
-    common = np.array([rows.get(vm, -1) for vm in day.vm_ids], dtype=np.int64)
-    both = np.flatnonzero(common >= 0)
-    if not both.size:
-        return day
-    tells = np.ones(len(day.vm_ids), dtype=np.bool_)
-    tells[both] = False
-    for metric in METRICS:
-        values, known = getattr(day, metric), getattr(old, metric)
-        if values is None:
-            continue
-        new = values[both]
-        new_known = ~is_unknown(metric, new)
-        if known is None:
-            tells[both] |= new_known.any(axis=1)
-            continue
-        before = known[common[both]]
-        overlap = new_known & ~is_unknown(metric, before)
-        tells[both] |= (new_known & ~overlap).any(axis=1)
-        differs = overlap & (new != before)
-        for vm in np.flatnonzero(differs.any(axis=1)):
-            place = differs[vm].argmax()
-            stamp = f"{day.date.isoformat()}T{format_minute(int(place) * BIN_MINUTES)}Z"
-            problems.add(
-                "samples that contradict the estate",
-                f"VM {day.vm_ids[both[vm]]}, 5 minutes from {stamp}: {metric} is {before[vm, place]:g} in the estate "
-                f"and {new[vm, place]:g} in the file; leave out of the file what the estate already has",
-                int(differs[vm].sum()),
-                about=day.vm_ids[both[vm]],
-            )
-    counts.known_rows += int((~tells).sum())
-    keep = np.flatnonzero(tells)
-    metrics = {metric: getattr(day, metric)[keep] for metric in METRICS if getattr(day, metric) is not None}
-    return DayLoad(day.date, tuple(day.vm_ids[row] for row in keep), **metrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -95,11 +95,9 @@ def make_report(
     history
         Days with load in the resulting estate.
     """
-    seen = counts.seen
-    without_load = tuple(vm for vm in listing.vm_ids if vm not in seen)
+    without_load = tuple(vm for vm in listing.vm_ids if vm not in counts.seen)
     without_vm = tuple(name for name in overview.names if listing.find(name) is None)
-    bins = len(seen) * (int((overview.last - overview.first).total_seconds()) // (60 * BIN_MINUTES) + 1)
-    missing = max(0.0, 1 - counts.known_bins / bins) if bins else 0.0
+    missing = _missing_share(overview, counts)
     return ImportReport(
         vms=len(listing.vm_ids),
         policies=len(listing.policies),
@@ -131,6 +129,13 @@ def make_report(
     )
 
 
+def _missing_share(overview: Overview, counts: LoadCounts) -> float:
+    """Share of the bins of VMs with load, from the first to the last sample, that have no CPU value."""
+    seconds = int((overview.last - overview.first).total_seconds())
+    bins = len(counts.seen) * (seconds // (60 * BIN_MINUTES) + 1)
+    return max(0.0, 1 - counts.known_bins / bins) if bins else 0.0
+
+
 def some(names: Sequence[str]) -> str:
     """First names of a list, and the number of remaining ones."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -147,6 +152,20 @@ def _share(value: float) -> str:
 
 def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
     """Remarks on unexpected samples that were accepted."""
+    yield from _of_the_values(counts)
+    yield from _of_the_intervals(counts.intervals)
+    if missing and counts.known_bins:
+        yield f"{_share(missing)} of the 5-minute bins have no CPU value; they count as unknown, not as idle."
+    if counts.off_grid:
+        yield (
+            f"{_number(counts.off_grid, 'sample lies', 'samples lie')} between grid times; each counts for the bin "
+            "that it is in."
+        )
+    if counts.known_rows:
+        yield f"{_number(counts.known_rows, 'VM-day was', 'VM-days were')} in the estate already: left out."
+
+
+def _of_the_values(counts: LoadCounts) -> Iterator[str]:
     if not counts.known_bins:
         yield "No VM of the inventory has a CPU value in the load, so nothing is known about when the VMs are busy."
     elif counts.largest_cpu <= 1:
@@ -159,24 +178,18 @@ def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
         yield f"{_number(counts.clipped, 'value', 'values')} above 100: clipped to 100."
     if counts.invalid:
         yield f"{_number(counts.invalid, 'value', 'values')} out of range: treated as missing (--drop-invalid)."
-    odd = sorted(counts.intervals - {BIN_MINUTES})
-    if odd:
-        yield f"Intervals of {', '.join(map(str, odd))} min were converted to 5-minute bins."
-    if coarse := [minutes for minutes in odd if minutes >= COARSE_MINUTES]:
+
+
+def _of_the_intervals(intervals: Collection[int]) -> Iterator[str]:
+    others = sorted(set(intervals) - {BIN_MINUTES})
+    if others:
+        yield f"Intervals of {', '.join(map(str, others))} min were converted to 5-minute bins."
+    if coarse := [str(minutes) for minutes in others if minutes >= COARSE_MINUTES]:
         yield (
-            f"Samples every {' or '.join(map(str, coarse))} min: means over such a long time hide short peaks, so "
-            "more backups are at risk than the audit shows (161 instead of 114 in a trial with hourly means). Export "
-            "5-minute samples if you can."
+            f"Samples every {' or '.join(coarse)} min: means over such a long time hide short peaks, so more backups "
+            "are at risk than the audit shows (161 instead of 114 in a trial with hourly means). Export 5-minute "
+            "samples if you can."
         )
-    if missing and counts.known_bins:
-        yield f"{_share(missing)} of the 5-minute bins have no CPU value; they count as unknown, not as idle."
-    if counts.off_grid:
-        yield (
-            f"{_number(counts.off_grid, 'sample lies', 'samples lie')} between grid times; each counts for the bin "
-            "that it is in."
-        )
-    if counts.known_rows:
-        yield f"{_number(counts.known_rows, 'VM-day was', 'VM-days were')} in the estate already: left out."
 
 
 def _of_the_names(

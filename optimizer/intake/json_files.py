@@ -38,6 +38,10 @@ def read_json(path: Path) -> object:
         ) from exc
     if not text.strip():
         raise DataError(f"{path} is empty; the command that should have filled it may have failed: run it again")
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> object:
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError as exc:
@@ -51,17 +55,32 @@ def read_json(path: Path) -> object:
 
 def _advice_on(text: str, error: json.JSONDecodeError) -> str:
     """Advice on a file that is not JSON, based on what it looks like."""
-    first = text.lstrip()[:1]
+    is_json = text.lstrip().startswith(("{", "["))
+    advice = (
+        (
+            text.lstrip().startswith("<"),
+            "it is HTML or XML, perhaps a page that asks to sign in: sign in, and export it again",
+        ),
+        (
+            not is_json and _looks_like_csv(text),
+            "it looks like CSV: give a list of VMs with --vms, and load with --load",
+        ),
+        (
+            error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()),
+            "it is cut off, perhaps because the command that wrote it was stopped: export it again",
+        ),
+        (
+            is_json and error.msg == "Extra data",
+            "it holds several JSON values: put them into one list, or each into a file of its own",
+        ),
+        (True, "use --output json with the Azure CLI, and redirect only stdout"),
+    )
+    return next(sentence for applies, sentence in advice if applies)
+
+
+def _looks_like_csv(text: str) -> bool:
     line = text.strip().partition("\n")[0]
-    if first == "<":
-        return "it is HTML or XML, perhaps a page that asks to sign in: sign in, and export it again"
-    if first not in {"{", "["} and ("," in line or ";" in line):
-        return "it looks like CSV: give a list of VMs with --vms, and load with --load"
-    if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
-        return "it is cut off, perhaps because the command that wrote it was stopped: export it again"
-    if error.msg == "Extra data" and first in {"{", "["}:
-        return "it holds several JSON values: put them into one list, or each into a file of its own"
-    return "use --output json with the Azure CLI, and redirect only stdout"
+    return "," in line or ";" in line
 
 
 def is_utf16(content: bytes) -> bool:

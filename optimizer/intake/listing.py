@@ -89,13 +89,19 @@ class Listing:
         if key in self._ids or key.startswith("/"):
             return self._ids.get(key)
         group, _, short = name.rpartition("/")
-        if not group:
-            alone = self._by_name.get(Caseless(short))
-            return alone if alone and ArmId(alone) in self._ids else None
-        if inside := self._by_place.get(key):
+        return self._find_in_group(key, short) if group else self._find_by_name(short)
+
+    def _find_by_name(self, name: str) -> str | None:
+        """VM that alone has a name, if its load is read."""
+        vm_id = self._by_name.get(Caseless(name))
+        return vm_id if vm_id and ArmId(vm_id) in self._ids else None
+
+    def _find_in_group(self, place: ArmId, name: str) -> str | None:
+        """VM at ``group/name``, or else one that is known by its name only."""
+        if inside := self._by_place.get(place):
             return inside[0] if len(inside) == 1 else None
-        alone = self._ids.get(ArmId(short))
-        return alone if alone and "/" not in alone else None
+        vm_id = self._ids.get(ArmId(name))
+        return vm_id if vm_id and "/" not in vm_id else None
 
     def ambiguous(self, names: Iterable[str]) -> list[str]:
         """Names that several VMs have."""

@@ -76,25 +76,28 @@ class Problems:
         DataError
             At least one fault was recorded; the first ten of each kind are listed.
         """
-        if not self._examples:
-            return
-        blocks = []
-        for kind, examples in self._examples.items():
-            rest = self._counts[kind] - sum(max(example.count, 1) for example in examples.values())
-            lines = [example.text() for example in examples.values()] + (
-                [f"... and {rest:,} more"] if rest > 0 else []
-            )
-            blocks.append(f"{kind}:\n    " + "\n    ".join(lines))
-        raise DataError(f"{self._source} cannot be used; nothing was written\n  " + "\n  ".join(blocks))
+        if self._examples:
+            blocks = "\n  ".join(map(self._block, self._examples))
+            raise DataError(f"{self._source} cannot be used; nothing was written\n  {blocks}")
+
+    def _block(self, kind: str) -> str:
+        """Heading of a kind, its examples, and the number of faults that are not listed."""
+        examples = self._examples[kind].values()
+        rest = self._counts[kind] - sum(max(example.count, 1) for example in examples)
+        lines = [example.text() for example in examples] + ([f"... and {rest:,} more"] if rest > 0 else [])
+        return f"{kind}:\n    " + "\n    ".join(lines)
 
 
 def list_columns(names: Sequence[str]) -> str:
     """List a file's columns for a message, shortened if the file is not a table."""
     if names and names[0][:1] in {"{", "["}:
         return f"{names[0][:_LONGEST_NAME]!r}, which looks like JSON: give that with --resources"
-    cut = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_MOST_NAMES]]
     more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-    return (", ".join(cut) or "none") + more
+    return (", ".join(map(_shortened, names[:_MOST_NAMES])) or "none") + more
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
 
 
 _LONGEST_NAME, _MOST_NAMES = 40, 20

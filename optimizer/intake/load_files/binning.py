@@ -119,11 +119,9 @@ def merge_repeated(samples: Samples, report: Callable[[int, int, str, list[float
     values: dict[str, Floats] = {}
     for metric, array in samples.values.items():
         least, greatest = np.fmin.reduceat(array, starts), np.fmax.reduceat(array, starts)
-        for group in np.flatnonzero(least < greatest):
-            sample = starts[group]
-            if samples.counted[sample]:
-                pair = [float(least[group]), float(greatest[group])]
-                report(int(samples.rows[sample]), int(samples.offsets[sample]), metric, pair)
+        for group in np.flatnonzero((least < greatest) & samples.counted[starts]):
+            pair = [float(least[group]), float(greatest[group])]
+            report(int(samples.rows[starts[group]]), int(samples.offsets[starts[group]]), metric, pair)
         values[metric] = greatest
     dropped = int((~new & samples.counted).sum())
     return Samples(samples.begin, samples.rows[starts], samples.offsets[starts], values), dropped

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import polars as pl
 
@@ -75,25 +77,32 @@ def as_parquet(path: Path, zone: str | None) -> Iterator[tuple[Path, tuple[str, 
 def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
     separator, names = _read_header(path)
     try:
-        lines = _scan(path, separator, names).filter(
-            ~pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") == "" for name in names)  # a blank line
-        )
-        # Times repeat from VM to VM, so reading each distinct one only once takes a tenth of the time.
-        times = _read_times(lines.select(pl.col("ts").unique()).collect(engine="streaming"), zone)
-        numbers = lines.with_columns(*_numbers(names, separator), *_running(names))
-        frame = numbers.join(times.lazy(), on="ts", how="left", nulls_equal=True, maintain_order="left")
-        _refuse_short_lines(path, separator, names)
-        lost, notes = _check(path, frame, names, zone), _notes_on_text(lines, frame, names)
-        rest = [name for name in names if name not in {"vm", "ts"}]
-        known = frame.filter(pl.col("instant").is_not_null())
-        known.select(pl.col("vm").str.strip_chars(), pl.col("instant").alias("ts"), *rest, LINE).sink_parquet(target)
+        lost, notes = _write_parquet(path, separator, names, zone, target)
     except pl.exceptions.NoDataError as exc:
         raise DataError(f"{path} is empty but for its header; export the load of at least some days") from exc
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror or exc}") from exc
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
         raise DataError(_first_broken_line(path, separator, names)) from exc
-    return (*((left_out_at_clock_changes(str(zone), lost),) if lost else ()), *notes)
+    return (left_out_at_clock_changes(str(zone), lost), *notes) if lost else notes
+
+
+def _write_parquet(
+    path: Path, separator: str, names: list[str], zone: str | None, target: Path
+) -> tuple[int, tuple[str, ...]]:
+    """Check and convert a CSV; the number of rows that were left out at clock changes, and notes for the user."""
+    blank = pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") == "" for name in names)
+    lines = _scan(path, separator, names).filter(~blank)
+    # Times repeat from VM to VM, so reading each distinct one only once takes a tenth of the time.
+    times = _read_times(lines.select(pl.col("ts").unique()).collect(engine="streaming"), zone)
+    numbers = lines.with_columns(*_numbers(names, separator), *_running(names))
+    frame = numbers.join(times.lazy(), on="ts", how="left", nulls_equal=True, maintain_order="left")
+    _refuse_short_lines(path, separator, names)
+    lost, notes = _check(path, frame, names, zone), tuple(_notes_on_text(lines, frame, names))
+    rest = [name for name in names if name not in {"vm", "ts"}]
+    known = frame.filter(pl.col("instant").is_not_null())
+    known.select(pl.col("vm").str.strip_chars(), pl.col("instant").alias("ts"), *rest, LINE).sink_parquet(target)
+    return lost, notes
 
 
 def _scan(path: Path, separator: str, names: list[str], quote: str | None = '"') -> pl.LazyFrame:
@@ -140,27 +149,37 @@ def _first_broken_line(path: Path, separator: str, names: list[str]) -> str:
     """Message that names the line that makes a CSV unreadable, and says what to do."""
     with path.open("rb") as file:
         for number, content in enumerate(file, start=1):
-            place = f"{path}, line {number}"
-            try:
-                line = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError:
-                return f"{place} is not UTF-8 text; save the file as 'CSV UTF-8' or Parquet"
-            try:
-                fields = next(csv.reader([line], delimiter=separator, strict=True), [])
-            except csv.Error:
-                fields = []
-            if line.count('"') % 2 or (line.strip() and not fields):
-                return (
-                    f"{place} has a stray double quote; put the whole field between double quotes, and write a double "
-                    "quote within it twice"
-                )
-            if len(fields) > len(names):
-                advice = f"put a field that contains {separator!r} between double quotes"
-                return f"{place}: {_fields(len(fields), names)}; {advice}"
+            if fault := _fault_in(content, number, separator, names):
+                return f"{path}, line {number}{fault}"
     return (
         f"{path} cannot be read as CSV; every line must have the columns of the first, separated by {separator!r}; "
         "export it again, or as Parquet"
     )
+
+
+def _fault_in(content: bytes, number: int, separator: str, names: list[str]) -> str:
+    """Second half of a sentence on what is wrong with a line; empty if nothing is."""
+    try:
+        line = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        return " is not UTF-8 text; save the file as 'CSV UTF-8' or Parquet"
+    fields = _split(line, separator)
+    if line.count('"') % 2 or (line.strip() and not fields):
+        return (
+            " has a stray double quote; put the whole field between double quotes, and write a double quote within it "
+            "twice"
+        )
+    if len(fields) > len(names):
+        return f": {_fields(len(fields), names)}; put a field that contains {separator!r} between double quotes"
+    return ""
+
+
+def _split(line: str, separator: str) -> list[str]:
+    """Fields of a line; none if the line is not valid CSV."""
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return []
 
 
 def _notes_on_text(lines: pl.LazyFrame, frame: pl.LazyFrame, names: list[str]) -> Iterator[str]:
@@ -168,11 +187,14 @@ def _notes_on_text(lines: pl.LazyFrame, frame: pl.LazyFrame, names: list[str]) -
     columns = [name for name in FLOAT_METRICS if name in names]
     known = frame.select(pl.col(name).is_not_nan().any() for name in columns).collect(engine="streaming")
     for name in columns:
-        if known[name].item():
-            continue
-        texts = lines.select(pl.col(name).filter(pl.col(name).str.strip_chars() != "").first())
-        if (text := texts.collect(engine="streaming").item()) is not None:
+        if not known[name].item() and (text := _first_text(lines, name)) is not None:
             yield f"The column {name} has no number: its first value is {text!r}, which counts as missing."
+
+
+def _first_text(lines: pl.LazyFrame, name: str) -> str | None:
+    stated = lines.select(pl.col(name).filter(pl.col(name).str.strip_chars() != "").first())
+    text: str | None = stated.collect(engine="streaming").item()
+    return text
 
 
 def left_out_at_clock_changes(zone: str, rows: int) -> str:
@@ -185,6 +207,30 @@ def left_out_at_clock_changes(zone: str, rows: int) -> str:
 
 def _read_header(path: Path) -> tuple[str, list[str]]:
     """Separator and column names (in lower case) of the header."""
+    line = _first_line(path)
+    separator = next(sign for sign in _SEPARATORS if sign in line or sign == ",")
+    names = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator))]
+    if double := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise DataError(f"{path} has the columns {', '.join(map(repr, double))} more than once; keep one of each")
+    if missing := [name for name in _REQUIRED if name not in names]:
+        raise DataError(
+            f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; the load needs one line for each VM "
+            "and time, with the columns vm, ts, cpu_percent and mem_percent"
+        )
+    return separator, names
+
+
+_REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
+
+
+def _first_line(path: Path) -> str:
+    """Header as text.
+
+    Raises
+    ------
+    DataError
+        The file is empty, or has another encoding than UTF-8.
+    """
     with path.open("rb") as file:
         content = file.readline(100_000)
     if is_utf16(content):
@@ -194,17 +240,8 @@ def _read_header(path: Path) -> tuple[str, list[str]]:
     except UnicodeDecodeError as exc:
         raise DataError(f"{path} is neither Parquet nor UTF-8 text; save it as 'CSV UTF-8' or Parquet") from exc
     if not line.strip():
-        raise DataError(f"{path} is empty; its first line must name the columns vm, ts, cpu_percent, mem_percent")
-    separator = next(sign for sign in _SEPARATORS if sign in line or sign == ",")
-    names = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator))]
-    if double := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{path} has the columns {', '.join(map(repr, double))} more than once; keep one of each")
-    if missing := [name for name in ("vm", "ts", "cpu_percent", "mem_percent") if name not in names]:
-        raise DataError(
-            f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; the load needs one line for each VM "
-            "and time, with the columns vm, ts, cpu_percent and mem_percent"
-        )
-    return separator, names
+        raise DataError(f"{path} is empty; its first line must name the columns {', '.join(_REQUIRED)}")
+    return line
 
 
 def _text(name: str) -> pl.Expr:
@@ -215,13 +252,14 @@ def _text(name: str) -> pl.Expr:
 
 def _numbers(names: list[str], separator: str) -> list[pl.Expr]:
     """Metrics as numbers; a value that is not a number is kept in the column ``bad ...``."""
-    made = []
-    for name in FLOAT_METRICS:
-        if name in names:
-            text = _text(name).str.replace(",", ".", literal=True) if separator != "," else _text(name)
-            number = text.cast(pl.Float64, strict=False)
-            made += [number.alias(name), pl.when(number.is_null()).then(_text(name)).alias(f"bad {name}")]
-    return made
+    return [made for name in FLOAT_METRICS if name in names for made in _number(name, separator)]
+
+
+def _number(name: str, separator: str) -> tuple[pl.Expr, pl.Expr]:
+    text = _text(name)
+    point = text if separator == "," else text.str.replace(",", ".", literal=True)
+    number = point.cast(pl.Float64, strict=False)
+    return number.alias(name), pl.when(number.is_null()).then(text).alias(f"bad {name}")
 
 
 def _read_times(times: pl.DataFrame, zone: str | None) -> pl.DataFrame:
@@ -267,36 +305,66 @@ def _check(path: Path, frame: pl.LazyFrame, names: list[str], zone: str | None) 
 
     One pass over the file counts all kinds of faults. Only files with faults are read again, for examples.
     """
-    allowed = {"ts": "ISO 8601 such as 2026-03-01T00:05Z", "running": "true, false or nothing"}
-    kinds: dict[str, tuple[pl.Expr, str, str]] = {
-        f"{name} cannot be read": (
-            pl.col(f"bad {name}").is_not_null(),
-            name,
-            f"allowed: {allowed.get(name, 'a number from 0 to 100, or nothing')}",
-        )
-        for name in ("ts", *METRICS)
-        if name in names
-    }
-    kinds["lines without VM"] = (pl.col("vm").str.strip_chars().fill_null("") == "", "vm", "every line needs a VM")
-    if zone is None:
-        advice = "add Z or an offset, or give the zone of such times with --zone, such as --zone Europe/Berlin"
-        kinds["times without a zone"] = (pl.col("naive"), "ts", advice)
+    faults = _possible_faults(names, zone)
     lost = pl.col("instant").is_null() & pl.col("bad ts").is_null()
     counts = frame.select(
-        *(bad.sum().alias(kind) for kind, (bad, _, _) in kinds.items()),
+        *(fault.where.sum().alias(fault.kind) for fault in faults),
         lost.sum().alias("lost"),
         pl.len().alias("rows"),
     ).collect(engine="streaming")
     problems = Problems(str(path))
-    for kind, (bad, name, advice) in kinds.items():
-        if not (number := counts[kind].item()):
-            continue
-        shown = f"bad {name}" if f"bad {name}" in frame.collect_schema() and kind.startswith(name) else name
-        # If most lines have the same fault, it has one cause, and one example shows it.
-        wanted = 1 if 2 * number > counts["rows"].item() else SHOWN
-        examples = frame.filter(bad).select(LINE, vm="vm", value=shown).head(wanted).collect(engine="streaming")
-        for line, vm, value in examples.iter_rows():
-            problems.add(kind, f"line {line}, VM {vm or '(empty)'}: {name} is {value or ''!r}; {advice}", 0)
-        problems.count(kind, number)
+    for fault in faults:
+        if number := counts[fault.kind].item():
+            # If most lines have the same fault, it has one cause, and one example shows it.
+            _add_examples(fault, frame, problems, 1 if 2 * number > counts["rows"].item() else SHOWN)
+            problems.count(fault.kind, number)
     problems.raise_any()
     return int(counts["lost"].item())
+
+
+class _Fault(NamedTuple):
+    """A kind of fault in lines.
+
+    Parameters
+    ----------
+    kind
+        Heading in the message.
+    where
+        Expression that is true for lines with the fault.
+    column, shown
+        Column with the fault, and the column whose value the message shows.
+    advice
+        What is allowed.
+    """
+
+    kind: str
+    where: pl.Expr
+    column: str
+    shown: str
+    advice: str
+
+
+def _possible_faults(names: list[str], zone: str | None) -> list[_Fault]:
+    faults = [
+        _Fault(f"{name} cannot be read", pl.col(f"bad {name}").is_not_null(), name, f"bad {name}", _advice_on(name))
+        for name in ("ts", *METRICS)
+        if name in names
+    ]
+    no_vm = pl.col("vm").str.strip_chars().fill_null("") == ""
+    faults.append(_Fault("lines without VM", no_vm, "vm", "vm", "every line needs a VM"))
+    if zone is None:
+        advice = "add Z or an offset, or give the zone of such times with --zone, such as --zone Europe/Berlin"
+        faults.append(_Fault("times without a zone", pl.col("naive"), "ts", "ts", advice))
+    return faults
+
+
+def _advice_on(name: str) -> str:
+    allowed = {"ts": "ISO 8601 such as 2026-03-01T00:05Z", "running": "true, false or nothing"}
+    return f"allowed: {allowed.get(name, 'a number from 0 to 100, or nothing')}"
+
+
+def _add_examples(fault: _Fault, frame: pl.LazyFrame, problems: Problems, most: int) -> None:
+    examples = frame.filter(fault.where).select(LINE, vm="vm", value=fault.shown).head(most)
+    for line, vm, value in examples.collect(engine="streaming").iter_rows():
+        text = f"line {line}, VM {vm or '(empty)'}: {fault.column} is {value or ''!r}; {fault.advice}"
+        problems.add(fault.kind, text, 0)

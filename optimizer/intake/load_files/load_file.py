@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -70,6 +70,18 @@ class LoadCounts:
     unsorted: bool = False
     intervals: set[int] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
+
+    def add_day(self, day: DayLoad) -> None:
+        """Note the VMs of a day, and its CPU values."""
+        self.seen.update(day.vm_ids)
+        self.largest_cpu = max(self.largest_cpu, float(np.nanmax(day.cpu_percent, initial=0.0)))
+        self.known_bins += int((~np.isnan(day.cpu_percent)).sum())
+
+    def add_intervals(self, samples: Samples, minutes: npt.NDArray[np.int64]) -> None:
+        """Note the interval of each VM with samples, and count samples between grid times."""
+        self.intervals |= set(np.unique(minutes[np.unique(samples.rows)]).tolist())
+        step = np.minimum(minutes, BIN_MINUTES)[samples.rows] * 60_000_000
+        self.off_grid += int(((samples.offsets % step != 0) & samples.counted).sum())
 
 
 class Overview(NamedTuple):
@@ -141,19 +153,14 @@ class LoadFile:
         self, path: Path, parquet: Path | None = None, zone: str | None = None, notes: tuple[str, ...] = ()
     ) -> None:
         self.path, self.notes = path, notes
+        if not path.is_file():
+            raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
         try:
-            if not path.is_file():
-                raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
             self._raw = pl.scan_parquet(parquet or path)
             self._schema = self._raw.collect_schema()
         except (OSError, *_BROKEN) as exc:
             raise self._unreadable(exc) from exc
-        missing = [column for column in REQUIRED if column not in self._schema]
-        if missing:
-            raise DataError(
-                f"{path} lacks {name_columns(missing)}; it has {list_columns(list(self._schema))}; needed "
-                f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
-            )
+        self._require_columns()
         self.metrics = tuple(metric for metric in METRICS if metric in self._schema)
         self._take_zone(zone)
         self._check_types()
@@ -163,6 +170,13 @@ class LoadFile:
             pl.col("ts").dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
             *(pl.col(metric).cast(pl.Float32) for metric in self.metrics),
         )
+
+    def _require_columns(self) -> None:
+        if missing := [column for column in REQUIRED if column not in self._schema]:
+            raise DataError(
+                f"{self.path} lacks {name_columns(missing)}; it has {list_columns(list(self._schema))}; needed "
+                f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
+            )
 
     def _take_zone(self, zone: str | None) -> None:
         """Read times without a time zone in the given zone; drop those that its clock skips or repeats."""
@@ -198,14 +212,17 @@ class LoadFile:
                 "--zone, such as --zone Europe/Berlin, or export it with a zone"
             )
         for metric in self.metrics:
-            kind = self._schema[metric]
-            if metric == "running":
-                if kind != pl.Boolean:
-                    raise DataError(f"{self.path}: running is {kind}; allowed: true, false or null")
-            elif kind == pl.String:
-                self._check_text(metric)
-            elif not (kind.is_numeric() or kind == pl.Null):
-                raise DataError(f"{self.path}: {metric} is {kind}; allowed: numbers from 0 to 100, or null")
+            self._check_type(metric)
+
+    def _check_type(self, metric: str) -> None:
+        kind = self._schema[metric]
+        if metric == "running":
+            if kind != pl.Boolean:
+                raise DataError(f"{self.path}: running is {kind}; allowed: true, false or null")
+        elif kind == pl.String:
+            self._check_text(metric)
+        elif not (kind.is_numeric() or kind == pl.Null):
+            raise DataError(f"{self.path}: {metric} is {kind}; allowed: numbers from 0 to 100, or null")
 
     def _check_text(self, metric: str) -> None:
         """Accept numbers that are written as text, and refuse other text."""
@@ -270,11 +287,7 @@ class LoadFile:
         One wrong time would otherwise stretch the history over centuries. The part with the most rows is taken to be
         right.
         """
-        parts: list[list[date]] = []
-        for day in rows:
-            if not parts or day - parts[-1][-1] > timedelta(days=MAX_HOLE_DAYS):
-                parts.append([])
-            parts[-1].append(day)
+        parts = _split_at_holes(rows)
         if len(parts) < 2:
             return
         kept = max(parts, key=lambda part: sum(rows[day] for day in part))
@@ -335,24 +348,22 @@ class LoadFile:
         DataError
             The file is damaged.
         """
-        rows = {vm: row for row, vm in enumerate(vm_ids)}
         ids = {ArmId(vm): vm for vm in vm_ids}
         find = find or (lambda name: ids.get(ArmId(name)))
+        rows = {vm: row for row, vm in enumerate(vm_ids)}
         row_by_code = np.array([rows.get(find(name) or "", -1) for name in overview.names], dtype=np.int64)
+        check = _ValueCheck(vm_ids, counts, problems, drop_invalid)
         distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):
             samples = self._read_pass(days, overview.names, row_by_code, counts)
-            check = partial(_check_values, vm_ids=vm_ids, counts=counts, drop_invalid=drop_invalid)
-            check(samples, problems)
+            check.apply(samples)
             samples, sorted_by_time = in_key_order(samples)
-            counts.unsorted |= not sorted_by_time
             samples, dropped = merge_repeated(samples, partial(_note_conflict, problems, vm_ids, samples.begin))
-            counts.duplicates += dropped
             intervals = find_intervals(samples, len(vm_ids))
+            counts.unsorted |= not sorted_by_time
+            counts.duplicates += dropped
+            counts.add_intervals(samples, intervals.minutes)
             distances.update(intervals.distances)
-            counts.intervals |= set(np.unique(intervals.minutes[np.unique(samples.rows)]).tolist())
-            step = np.minimum(intervals.minutes, BIN_MINUTES)[samples.rows] * 60_000_000
-            counts.off_grid += int(((samples.offsets % step != 0) & samples.counted).sum())
             yield from to_days(samples, days, vm_ids, intervals.minutes)
         self._check_interval(distances, problems)
 
@@ -390,6 +401,16 @@ class LoadFile:
         return samples
 
 
+def _split_at_holes(days: Iterable[date]) -> list[list[date]]:
+    """Runs of days without a gap of more than :data:`MAX_HOLE_DAYS`."""
+    parts: list[list[date]] = []
+    for day in days:
+        if not parts or day - parts[-1][-1] > timedelta(days=MAX_HOLE_DAYS):
+            parts.append([])
+        parts[-1].append(day)
+    return parts
+
+
 def _passes(rows: dict[date, int], limit: int) -> Iterator[list[date]]:
     """Groups of days with about ``limit`` rows, without large gaps, because absent days would use memory."""
     group: list[date] = []
@@ -403,32 +424,50 @@ def _passes(rows: dict[date, int], limit: int) -> Iterator[list[date]]:
     yield group
 
 
-def _check_values(
-    samples: Samples, problems: Problems, *, vm_ids: Sequence[str], counts: LoadCounts, drop_invalid: bool
-) -> None:
-    """Clip values that overshoot, and drop or report impossible ones; changes the samples in place."""
-    for metric in FLOAT_METRICS:
-        if metric not in samples.values:
-            continue
-        values = samples.values[metric] = samples.values[metric].copy()  # a view of the frame is read-only
-        over = values > MAX_PERCENT
-        invalid = (values < 0) | (values > MAX_MEASURED_PERCENT)
-        bad = np.flatnonzero(invalid & samples.counted)
-        if not drop_invalid:
-            _, firsts, numbers = np.unique(samples.rows[bad], return_index=True, return_counts=True)
-            for row, number in zip(bad[firsts].tolist(), numbers.tolist(), strict=True):
-                vm = vm_ids[samples.rows[row]]
-                problems.add(
-                    f"{metric} out of range",
-                    f"VM {vm} at {samples.time(row)}: {metric} is {values[row]:g}; allowed: 0 to {MAX_PERCENT:g} (up "
-                    f"to {MAX_MEASURED_PERCENT:g} is clipped); correct it, or use --drop-invalid",
-                    number,
-                    about=vm,
-                )
-        counts.invalid += len(bad)
-        counts.clipped += int((over & ~invalid & samples.counted).sum())
-        np.minimum(values, MAX_PERCENT, out=values)
-        values[invalid] = np.nan
+@dataclass(frozen=True)
+class _ValueCheck:
+    """Clips values that overshoot, and drops or reports impossible ones.
+
+    Parameters
+    ----------
+    vm_ids
+        VM ids by row.
+    counts, problems
+        Counts and faults, which the check adds to.
+    drop_invalid
+        Treat values that are out of range as missing instead of reporting them.
+    """
+
+    vm_ids: Sequence[str]
+    counts: LoadCounts
+    problems: Problems
+    drop_invalid: bool
+
+    def apply(self, samples: Samples) -> None:
+        """Check the metrics in percent, and change them in place."""
+        for metric in filter(samples.values.__contains__, FLOAT_METRICS):
+            values = samples.values[metric] = samples.values[metric].copy()  # a view of the frame is read-only
+            over, invalid = values > MAX_PERCENT, (values < 0) | (values > MAX_MEASURED_PERCENT)
+            bad = np.flatnonzero(invalid & samples.counted)
+            if not self.drop_invalid:
+                self._report(samples, metric, bad)
+            self.counts.invalid += len(bad)
+            self.counts.clipped += int((over & ~invalid & samples.counted).sum())
+            np.minimum(values, MAX_PERCENT, out=values)
+            values[invalid] = np.nan
+
+    def _report(self, samples: Samples, metric: str, bad: npt.NDArray[np.intp]) -> None:
+        """Report the first impossible value of each VM, with their number."""
+        _, firsts, numbers = np.unique(samples.rows[bad], return_index=True, return_counts=True)
+        for row, number in zip(bad[firsts].tolist(), numbers.tolist(), strict=True):
+            vm, value = self.vm_ids[samples.rows[row]], samples.values[metric][row]
+            self.problems.add(
+                f"{metric} out of range",
+                f"VM {vm} at {samples.time(row)}: {metric} is {value:g}; allowed: 0 to {MAX_PERCENT:g} (up to "
+                f"{MAX_MEASURED_PERCENT:g} is clipped); correct it, or use --drop-invalid",
+                number,
+                about=vm,
+            )
 
 
 def _note_conflict(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,17 +44,17 @@ class Columns:
 
     def notes(self) -> list[str]:
         """Remarks on columns that the import does not know."""
-        notes = []
-        for name in self.unknown:
-            near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1, cutoff=0.85)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            notes.append(
-                f"Column {name!r} is not one that import knows; it is kept as a tag, for rules such as "
-                f'where = {{ tag = {{ "{name}" = "..." }} }}.{hint}'
-            )
-        if self.unnamed:
-            notes.append("A column without a name is not used.")
-        return notes
+        notes = [_describe_unknown(name) for name in self.unknown]
+        return [*notes, "A column without a name is not used."] if self.unnamed else notes
+
+
+def _describe_unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1, cutoff=0.85)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return (
+        f"Column {name!r} is not one that import knows; it is kept as a tag, for rules such as "
+        f'where = {{ tag = {{ "{name}" = "..." }} }}.{hint}'
+    )
 
 
 def read_columns(path: Path, header: Sequence[str]) -> Columns:
@@ -71,18 +72,32 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
             f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; needed are "
             f"{', '.join(REQUIRED)}, separated by commas, semicolons or tabs"
         )
-    unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
+    unknown = tuple(filter(_is_unknown, names))
     tags = {name: name.removeprefix(TAG) for name in names if name.startswith(TAG) or name in unknown}
-    used: dict[Caseless, str] = {Caseless(SERVICE_TAG): "service"}
-    double = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
-    if double:
+    _require_distinct(path, names)
+    _check_tags(path, tags)
+    return Columns(names, tags, unknown, "" in names)
+
+
+def _is_unknown(name: str) -> bool:
+    return bool(name) and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}
+
+
+def _require_distinct(path: Path, names: Sequence[str]) -> None:
+    counts = Counter(filter(None, names))
+    if double := [name for name, count in counts.items() if count > 1]:
         raise DataError(f"{path} has {name_columns(double)} twice; keep one of each")
+
+
+def _check_tags(path: Path, tags: Mapping[str, str]) -> None:
+    """Refuse tags without a name, and two columns for one tag."""
+    used: dict[Caseless, str] = {Caseless(SERVICE_TAG): "service"}
     for name, tag in tags.items():
         if not tag:
             raise DataError(f"{path}: the column {name!r} names no tag; write for example tag:tier")
-        if (other := used.setdefault(Caseless(tag), name)) != name:
+        other = used.setdefault(Caseless(tag), name)
+        if other != name:
             raise DataError(f"{path}: the columns {other!r} and {name!r} mean the same tag {tag!r}; keep one of them")
-    return Columns(names, tags, tuple(unknown), "" in names)
 
 
 def _name(field: str) -> str:

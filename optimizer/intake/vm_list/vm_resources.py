@@ -8,7 +8,8 @@ from typing import Any
 from optimizer.intake.arm_ids import NO_SUBSCRIPTION, is_vm_id, segment
 from optimizer.intake.listing import Listing
 from optimizer.intake.vm_list.vm_columns import SERVICE_TAG
-from optimizer.intake.vm_list.vm_rows import VmRow, has_byte_order_mark, keep_spelling, read_vms
+from optimizer.intake.vm_list.vm_line import VmRow
+from optimizer.intake.vm_list.vm_rows import has_byte_order_mark, keep_spelling, read_vms
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
@@ -93,39 +94,58 @@ def _vm(row: VmRow) -> Resource:
 
 
 def _policy(row: VmRow, folder: str, policy_id: ArmId) -> Resource:
-    hourly = row.frequency is Frequency.HOURLY
-    time = f"{_TIME_DATE}T{format_start(row.time)}:00Z"
-    days = [WEEKDAYS[day] for day in row.days]
-    schedule: dict[str, Any] = {
-        "schedulePolicyType": "SimpleSchedulePolicyV2" if hourly else "SimpleSchedulePolicy",
-        "scheduleRunFrequency": str(row.frequency),
-    }
-    kept = {"retentionTimes": [time], "retentionDuration": {"count": row.retention_days, "durationType": "Days"}}
-    retention: dict[str, Any] = {"dailySchedule": kept}
-    if hourly:
-        schedule["hourlySchedule"] = {
-            "interval": row.interval_hours,
-            "scheduleWindowStartTime": time,
-            "scheduleWindowDuration": row.duration_hours,
-        }
-    else:
-        schedule["scheduleRunTimes"] = [time]
-    if row.frequency is Frequency.WEEKLY:
-        schedule["scheduleRunDays"] = days
-        retention = {"weeklySchedule": {"daysOfTheWeek": days, **kept}}
     return {
         "id": folder + policy_id.name,
         "name": row.policy,
         "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
         "properties": {
             "backupManagementType": "AzureIaasVM",
-            "policyType": "V2" if hourly else "V1",
-            "schedulePolicy": schedule,
-            "retentionPolicy": {"retentionPolicyType": "LongTermRetentionPolicy", **retention},
+            "policyType": "V2" if row.frequency is Frequency.HOURLY else "V1",
+            "schedulePolicy": _schedule(row),
+            "retentionPolicy": {"retentionPolicyType": "LongTermRetentionPolicy", **_retention(row)},
             "timeZone": row.timezone,
             "protectedItemsCount": 0,
         },
     }
+
+
+def _schedule(row: VmRow) -> dict[str, Any]:
+    schedule: dict[str, Any] = {
+        "schedulePolicyType": "SimpleSchedulePolicy",
+        "scheduleRunFrequency": str(row.frequency),
+        "scheduleRunTimes": [_time_of(row)],
+    }
+    match row.frequency:
+        case Frequency.DAILY:
+            return schedule
+        case Frequency.WEEKLY:
+            return schedule | {"scheduleRunDays": _days_of(row)}
+        case Frequency.HOURLY:  # only Enhanced policies can be hourly
+            return {
+                "schedulePolicyType": "SimpleSchedulePolicyV2",
+                "scheduleRunFrequency": str(row.frequency),
+                "hourlySchedule": {
+                    "interval": row.interval_hours,
+                    "scheduleWindowStartTime": _time_of(row),
+                    "scheduleWindowDuration": row.duration_hours,
+                },
+            }
+
+
+def _retention(row: VmRow) -> dict[str, Any]:
+    duration = {"count": row.retention_days, "durationType": "Days"}
+    kept = {"retentionTimes": [_time_of(row)], "retentionDuration": duration}
+    if row.frequency is Frequency.WEEKLY:
+        return {"weeklySchedule": {"daysOfTheWeek": _days_of(row), **kept}}
+    return {"dailySchedule": kept}
+
+
+def _time_of(row: VmRow) -> str:
+    return f"{_TIME_DATE}T{format_start(row.time)}:00Z"
+
+
+def _days_of(row: VmRow) -> list[str]:
+    return [WEEKDAYS[day] for day in row.days]
 
 
 def _item(row: VmRow, vault: Resource, policy: Resource) -> Resource:
