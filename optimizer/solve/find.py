@@ -41,12 +41,15 @@ class Near:
     keep
         Whether to search as if there were no such schedule, and then keep it if it is within the gap of the search.
         Otherwise, the search begins at the schedule, and VMs keep its starts only if that costs nothing.
+    like
+        Answer that the schedule comes from, to a problem of the same shape. The bound begins at its multipliers.
     """
 
     ANYWHERE: ClassVar[int] = ANYWHERE
 
     options: IntArray
     keep: bool
+    like: Solved | None = None
 
 
 def find_schedule(
@@ -57,7 +60,6 @@ def find_schedule(
     progress: Progress = no_progress,
     near: Near | None = None,
     begin: IntArray | None = None,
-    like: Solved | None = None,
     prove: bool = True,
 ) -> Solved | Unsolvable | NotFound:
     """Find a good schedule that keeps every limit, and prove how good it is.
@@ -74,8 +76,6 @@ def find_schedule(
         A schedule to stay close to; see :func:`optimizer.solve.search.closest.stay_close`.
     begin
         Shape (V,): schedule at which the search begins, which must be feasible to be of use.
-    like
-        Answer to a problem of the same shape, at whose multipliers the bound begins.
     prove
         Whether to try to prove that no schedule exists, or to find any, if that is not easy.
     """
@@ -91,7 +91,7 @@ def find_schedule(
             return found
         return _feasible_near(instance, near)
 
-    multipliers = None if like is None else like.multipliers
+    multipliers = None if near is None or near.like is None else near.like.multipliers
     answer = solve(
         instance, rest, engine=engine, progress=progress, start=start, multipliers=multipliers, fallback=known
     )

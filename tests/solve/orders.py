@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.solve.problem.executable import Families, make_families
+from optimizer.solve.problem.executable import Families, Holdings, make_families
 from optimizer.solve.problem.instance import ExistingPolicy
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Wish:
         for start, strangers in zip(self.starts, self.strangers, strict=True):
             existing[0, start] += 1
             unknown[0, start] += strangers
-        return make_families(
+        holdings = Holdings(
             today=np.array(self.today, dtype=np.int64),
             key=np.zeros(len(self.homes), dtype=np.int64),
             key_vault=np.zeros(1, dtype=np.int64),
@@ -80,8 +80,10 @@ class Wish:
                 for p, start in enumerate(self.starts)
             ],
             vault_room=np.array([self.room]),
-            vms_per_policy=(self.limit, self.limit),
+            vms_per_new_policy=self.limit,
+            vms_per_existing_policy=self.limit,
         )
+        return make_families(holdings)
 
     def items(self) -> np.ndarray:
         """Items at each start in the end; shape (1, 48)."""

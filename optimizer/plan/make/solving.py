@@ -19,7 +19,6 @@ def solve_case(
     progress: Progress = no_progress,
     near: Near | None = None,
     begin: IntArray | None = None,
-    like: Solved | None = None,
     why_not: bool = True,
     tell: Tell = ignore,
 ) -> Solved:
@@ -29,7 +28,7 @@ def solve_case(
     ----------
     case
         Case to solve.
-    search, engine, progress, near, begin, like
+    search, engine, progress, near, begin
         See :func:`optimizer.solve.find.find_schedule`.
     why_not
         Whether to look for the reason if there is no schedule.
@@ -51,7 +50,6 @@ def solve_case(
         progress=progress,
         near=near,
         begin=begin,
-        like=like,
         prove=why_not,
     )
     if isinstance(answer, Solved):

@@ -55,6 +55,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -70,7 +71,7 @@ from optimizer.solve.bound.dual import (
     price_classes,
 )
 from optimizer.solve.bound.dual_gates import evaluate_cuts, less_copies
-from optimizer.solve.bound.dual_services import evaluate_services
+from optimizer.solve.bound.dual_services import Placement, evaluate_services
 from optimizer.solve.compiled import compiled
 from optimizer.solve.problem.arrays import FORBIDDEN
 from optimizer.solve.problem.instance import Instance, RowKind
@@ -187,46 +188,49 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
     )
 
 
-class _Adam:
-    """Adam for ascent on one array, in place and within limits."""
+class _Adam(NamedTuple):
+    """Adam for ascent on one array, in place and within limits.
 
-    def __init__(self, rate: FloatArray, least: float, most: float) -> None:
-        self._rate, self._least, self._most = rate, least, most
-        self._first, self._second = np.zeros(len(rate)), np.zeros(len(rate))
+    Parameters
+    ----------
+    rate
+        First rate of each multiplier.
+    least, most
+        Limits of the multipliers.
+    mean, mean_square
+        Running means of the gradient and of its square.
+    """
 
-    def step(self, at: FloatArray, gradient: FloatArray, decay: float, number: int) -> None:
-        """Move ``at`` along a subgradient."""
-        _adam_step(at, gradient, self._first, self._second, self._rate, decay, number, self._least, self._most)
+    rate: FloatArray
+    least: float
+    most: float
+    mean: FloatArray
+    mean_square: FloatArray
+
+
+def _adam(rate: FloatArray, least: float = -math.inf, most: float = math.inf) -> _Adam:
+    return _Adam(rate, least, most, np.zeros(len(rate)), np.zeros(len(rate)))
 
 
 @compiled
-def _adam_step(
-    at: FloatArray,
-    gradient: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
-    rate: FloatArray,
-    decay: float,
-    number: int,
-    least: float,
-    most: float,
-) -> None:
+def _adam_step(adam: _Adam, at: FloatArray, gradient: FloatArray, decay: float, number: int) -> None:
     # Adam keeps running means of the gradient (decay 0.9) and of its square (decay 0.99). Both start at 0; these
     # factors correct the bias of the first steps.
+    mean, mean_square, rate = adam.mean, adam.mean_square, adam.rate
     first_scale, second_scale = 1.0 / (1.0 - 0.9**number), 1.0 / (1.0 - 0.99**number)
     for n in range(len(at)):
         g = gradient[n]
-        first[n] = 0.9 * first[n] + 0.1 * g
-        second[n] = 0.99 * second[n] + 0.01 * g * g
+        mean[n] = 0.9 * mean[n] + 0.1 * g
+        mean_square[n] = 0.99 * mean_square[n] + 0.01 * g * g
         # The step has about the size of the rate whatever the scale of the gradient; 1e-9 prevents a division by 0.
-        moved = at[n] + decay * rate[n] * first[n] * first_scale / (np.sqrt(second[n] * second_scale) + 1e-9)
-        at[n] = min(max(moved, least), most)
+        moved = at[n] + decay * rate[n] * mean[n] * first_scale / (np.sqrt(mean_square[n] * second_scale) + 1e-9)
+        at[n] = min(max(moved, adam.least), adam.most)
 
 
 def load_compiled() -> None:
     """Load the smallest compiled function of this module from Numba's cache, or compile it."""
     none = np.zeros(0)
-    _adam_step(none, none, none, none, none, 1.0, 1, 0.0, 1.0)
+    _adam_step(_adam(none), none, none, 1.0, 1)
 
 
 def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True) -> float:
@@ -239,12 +243,12 @@ def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True)
     miss changes to functions that it calls in other files.
     """
     base = less_copies(d.base, d.cuts, at.kappa)
-    value = evaluate_dual(d, base, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
+    value = evaluate_dual(d, at.prices(base), answer)
     if len(at.kappa):
         value += evaluate_cuts(d.cuts, at.kappa, answer.kappa, answer.cuts)
     if len(answer.services):
-        met, pairs = answer.mu, answer.alpha
-        value += evaluate_services(d.services, at.mu, at.alpha, met, pairs, answer.services, answer.placed, exact)
+        placement = Placement(met=answer.mu, pairs=answer.alpha, values=answer.services, starts=answer.placed)
+        value += evaluate_services(d.services, at.mu, at.alpha, placement, exact)
     return value
 
 
@@ -315,12 +319,12 @@ class Climb:
         rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
         rate_of_sigma = rates.sigma if instance.max_moves is not None else np.zeros(1)
         steppers = (
-            (_Adam(rates.lam, -math.inf, math.inf), at.lam, answer.lam),
-            (_Adam(rates.mu, 0.0, math.inf), at.mu, answer.mu),
-            (_Adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
-            (_Adam(rates.tau[: len(at.tau)], 0.0, math.inf), at.tau, answer.tau),
-            (_Adam(rates.kappa, -math.inf, math.inf), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
-            (_Adam(rate_of_sigma, 0.0, math.inf), sigma, answer.moves),
+            (_adam(rates.lam), at.lam, answer.lam),
+            (_adam(rates.mu, 0.0), at.mu, answer.mu),
+            (_adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
+            (_adam(rates.tau[: len(at.tau)], 0.0), at.tau, answer.tau),
+            (_adam(rates.kappa), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
+            (_adam(rate_of_sigma, 0.0), sigma, answer.moves),
         )
         for number in range(1, num_steps + 1):
             # The search for the cheapest starts of services tries all of them. The steps in between reuse the last
@@ -333,8 +337,8 @@ class Climb:
                 break
             share = number / num_steps if done is None else done(number)
             decay = first_rate * (last_rate / first_rate) ** share
-            for stepper, part, gradient in steppers:
-                stepper.step(part, gradient, decay, number)
+            for adam, part, gradient in steppers:
+                _adam_step(adam, part, gradient, decay, number)
             at.sigma = float(sigma[0])
         # The compiled sums of the steps have rounding errors: the best point is evaluated once more, summed exactly.
         self.bound = max(self.bound, dual_value(d, self.best, answer))

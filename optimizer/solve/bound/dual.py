@@ -15,7 +15,7 @@ from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.bound.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.bound.dual_services import ServiceArrays, place_services
-from optimizer.solve.compiled import compiled, inner
+from optimizer.solve.compiled import compiled, inlined, inner
 from optimizer.solve.problem.arrays import FORBIDDEN, touched_lists
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.write_groups import write_groups
@@ -58,6 +58,29 @@ class Multipliers:
         """Return an independent copy."""
         arrays = (self.lam.copy(), self.mu.copy(), self.alpha.copy(), self.sigma, self.tau.copy(), self.kappa.copy())
         return Multipliers(*arrays)
+
+    def prices(self, base: FloatArray) -> Prices:
+        """The point as compiled code reads it; ``base`` is the cost of each option, less the prices of its copies."""
+        return Prices(base, self.lam, self.mu, self.alpha, self.sigma, self.tau)
+
+
+class Prices(NamedTuple):
+    """What a point of the dual means for the cells and rows: the cost of each option, and the multipliers.
+
+    Parameters
+    ----------
+    base
+        Shape (V, 48): linear cost of each option, less the prices of its copies.
+    lam, mu, alpha, sigma, tau
+        See :class:`Multipliers`.
+    """
+
+    base: FloatArray
+    lam: FloatArray
+    mu: FloatArray
+    alpha: FloatArray
+    sigma: float
+    tau: FloatArray
 
 
 class DualArrays(NamedTuple):
@@ -216,51 +239,47 @@ def _price_lists(begin: IntArray, touched: IntArray, per_row: FloatArray) -> Flo
 
 
 @compiled
-def evaluate_dual(
-    d: DualArrays,
-    base: FloatArray,
-    lam: FloatArray,
-    mu: FloatArray,
-    alpha: FloatArray,
-    sigma: float,
-    tau: FloatArray,
-    out: Answer,
-) -> float:
-    """Value of the dual function without the cuts; ``out`` receives the subgradient and the subproblems' values.
+def evaluate_dual(d: DualArrays, at: Prices, out: Answer) -> float:
+    """Value of the dual function without the cuts; ``out`` receives the subgradient and the subproblems' values."""
+    _begin_subgradient(d, out)
+    charged = np.empty(len(at.alpha))
+    for r in range(len(at.alpha)):
+        charged[r] = at.alpha[r] * d.pair_price[r]
+    priced = _price_lists(d.touched_begin, d.touched, at.mu)
+    charges = _Charges(at.alpha, _price_lists(d.touched_begin, d.touched, charged))
+    value = 0.0
+    # Each VM is worth lam once; a cell that gives it an option pays lam back through the reduced cost.
+    for v in range(len(at.lam)):
+        value += at.lam[v]
+    for k in range(len(d.key_begin) - 1):
+        value += _evaluate_key(d, k, at, priced, charges, out)
+    value += _evaluate_rows(d, at.mu, at.alpha, out)
+    # sigma and tau are paid for every move and write, so what the limits allow is paid back.
+    if d.max_moves[0] >= 0:
+        value -= at.sigma * d.max_moves[0]
+        out.moves[0] -= d.max_moves[0]
+    for group in range(len(at.tau)):
+        value -= at.tau[group] * d.group_limit[group]
+    return value
 
-    The prices of copies are already subtracted from ``base``.
+
+@inner
+def _begin_subgradient(d: DualArrays, out: Answer) -> None:
+    """Set the subgradient to its value if the cells take no VM.
+
+    The subgradient is what the relaxed solution violates. ``lam``: 1 minus the options that the cells give the VM.
+    ``mu``: the VMs that the cells put in a row, minus those of the row's problem. ``alpha``: the cost that the cells
+    are charged with, minus that of the row. ``kappa``: 1 at the option of the copy, minus 1 at that of the cells.
+    ``sigma`` and ``tau``: what is used, minus the limit.
     """
-    # The subgradient is what the relaxed solution violates. lam: 1 minus the options that the cells give the VM. mu:
-    # the VMs that the cells put in a row, minus those of the row's problem. alpha: the cost that the cells are charged
-    # with, minus that of the row. kappa: 1 at the option of the copy, minus 1 at that of the cells. sigma and tau:
-    # what is used, minus the limit.
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
     out.mu[:] = 0.0  # at first what the cells take; the rows complete it to the subgradient, and so for alpha
     out.alpha[:] = 0.0
     out.kappa[:] = 0.0
-    for group in range(len(tau)):
+    for group in range(len(d.group_limit)):
         out.tau[group] = -d.group_limit[group]
-    charged = np.empty(len(alpha))
-    for r in range(len(alpha)):
-        charged[r] = alpha[r] * d.pair_price[r]
-    priced = _price_lists(d.touched_begin, d.touched, mu)
-    charge = _price_lists(d.touched_begin, d.touched, charged)
-    value = 0.0
-    # Each VM is worth lam once; a cell that gives it an option pays lam back through the reduced cost.
-    for v in range(len(lam)):
-        value += lam[v]
-    for k in range(len(d.key_begin) - 1):
-        value += _evaluate_key(d, k, base, lam, alpha, sigma, tau, priced, charge, out)
-    value += _evaluate_rows(d, mu, alpha, out)
-    # sigma and tau are paid for every move and write, so what the limits allow is paid back.
-    if d.max_moves[0] >= 0:
-        value -= sigma * d.max_moves[0]
-        out.moves[0] -= d.max_moves[0]
-    for group in range(len(tau)):
-        value -= tau[group] * d.group_limit[group]
-    return value
 
 
 @inner
@@ -326,19 +345,38 @@ def _merge_runs(value: FloatArray, v: IntArray) -> None:
         width *= 2
 
 
+class _Charges(NamedTuple):
+    """Part of the rows' cost that the cells are charged with.
+
+    Parameters
+    ----------
+    share
+        Shape (num_rows,): the share of each row's cost, ``alpha``.
+    pair
+        Shape (C * 48,): charge for each pair of VMs of a class at an option.
+    """
+
+    share: FloatArray
+    pair: FloatArray
+
+
+class _Offers(NamedTuple):
+    """VMs that are offered to a cell, with peers next to one another, and their reduced costs, all negative."""
+
+    reduced: FloatArray
+    v: IntArray
+
+
+class _Kept(NamedTuple):
+    """VMs that are worth a place in a cell: marginal cost, VM, and rank among the peers that the cell takes."""
+
+    marginal: FloatArray
+    v: IntArray
+    rank: IntArray
+
+
 @inner
-def _evaluate_key(
-    d: DualArrays,
-    k: int,
-    base: FloatArray,
-    lam: FloatArray,
-    alpha: FloatArray,
-    sigma: float,
-    tau: FloatArray,
-    priced: FloatArray,
-    charge: FloatArray,
-    out: Answer,
-) -> float:
+def _evaluate_key(d: DualArrays, k: int, at: Prices, priced: FloatArray, charges: _Charges, out: Answer) -> float:
     """Value of the cells of a key: which starts are opened and for which VMs."""
     begin, end = d.key_begin[k], d.key_begin[k + 1]
     size = end - begin
@@ -346,14 +384,14 @@ def _evaluate_key(
         return 0.0
     opening = d.policy_price[0]
     # A write also costs the multiplier of every limit that counts it.
-    for at in range(d.group_begin[k], d.group_begin[k + 1]):
-        opening += tau[d.group[at]]
+    for number in range(d.group_begin[k], d.group_begin[k + 1]):
+        opening += at.tau[d.group[number]]
     value, offered = np.empty((NUM_OPTIONS, size)), np.empty((NUM_OPTIONS, size), dtype=np.int64)
     count = np.zeros(NUM_OPTIONS, dtype=np.int64)
-    key_vms = d.key_vms
+    key_vms, base, sigma = d.key_vms, at.base, at.sigma
     for number in range(begin, end):
         v = key_vms[number]
-        first, worth, today = d.vm_class[v] * NUM_OPTIONS, lam[v], d.today[v]
+        first, worth, today = d.vm_class[v] * NUM_OPTIONS, at.lam[v], d.today[v]
         for t in range(NUM_OPTIONS):
             reduced = base[v, t] + priced[first + t] - worth
             if t != today:
@@ -366,24 +404,50 @@ def _evaluate_key(
     total = 0.0
     for t in range(NUM_OPTIONS):
         if count[t]:
-            total += _evaluate_cell(d, k, t, value[t], offered[t], count[t], opening, alpha, charge, out)
+            offers = _Offers(value[t, : count[t]], offered[t, : count[t]])
+            total += _evaluate_cell(d, (k, t), offers, opening, charges, out)
     return total
 
 
 @inner
 def _evaluate_cell(
-    d: DualArrays,
-    k: int,
-    t: int,
-    value: FloatArray,
-    offered: IntArray,
-    count: int,
-    opening: float,
-    alpha: FloatArray,
-    charge: FloatArray,
-    out: Answer,
+    d: DualArrays, cell: tuple[int, int], offers: _Offers, opening: float, charges: _Charges, out: Answer
 ) -> float:
     """Value of a cell: it takes the VMs with negative marginal cost if they are worth the policies that it opens."""
+    k, t = cell
+    kept, total = _keep(d, t, offers, charges, out)
+    size = len(kept.v)
+    if size == 0:
+        out.cells[k, t] = total
+        return total
+    # All VMs of a key touch the same rows of vault starts at this option, so the rows of the first VM serve for all.
+    place = d.vm_class[kept.v[0]] * NUM_OPTIONS + t
+    room, per_policy = d.room[k, t], d.per_policy[0]
+    # Up to the fair share and the first policy, the cell takes every VM that it kept, so their order does not matter.
+    # Beyond that, the cheapest VMs must come first.
+    if size > _free_of_peaks(d, place, charges.share, size) or size > (room if room > 0 else per_policy):
+        kept = _cheapest_first(kept)
+        _charge_peaks(d, place, charges.share, kept.marginal)
+    best, taken, opened = _best_prefix(kept.marginal, opening, room, per_policy)
+    if taken:
+        _take(d, kept.v[:taken], kept.rank, t, out)
+        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+            r = d.touched[touch]
+            if d.peak_price[r] > 0.0:
+                out.alpha[r] += d.peak_price[r] * max(0, taken - d.fair_share[r])
+        for group in range(d.group_begin[k], d.group_begin[k + 1]):
+            out.tau[d.group[group]] += opened
+    out.cells[k, t] = total + best
+    return total + best
+
+
+@inlined
+def _keep(d: DualArrays, t: int, offers: _Offers, charges: _Charges, out: Answer) -> tuple[_Kept, float]:
+    """Keep the VMs that are worth a place in a cell, whatever the place itself costs.
+
+    VMs that stay in a policy over its limit need no place. Those that are worth it are taken; their value is returned.
+    """
+    value, offered, count = offers.reduced, offers.v, len(offers.v)
     marginal, v, rank = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     free, free_rank = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     kept, num_free, total = 0, 0, 0.0
@@ -391,15 +455,13 @@ def _evaluate_cell(
     while at < count:
         # The VMs of a key are sorted by peers, so a run of equal peers is one group whose pairs the cell is charged
         # with.
-        run = at
-        while run < count and d.peers[offered[run]] == d.peers[offered[at]]:
-            run += 1
+        run = _end_of_peers(d.peers, offered, at)
         if run > at + 1:
             _sort(value[at:run], offered[at:run])
         ranks, ranks_free = 0, 0
         for number in range(at, run):
             w = offered[number]
-            each = charge[d.vm_class[w] * NUM_OPTIONS + t]
+            each = charges.pair[d.vm_class[w] * NUM_OPTIONS + t]
             if d.free[w] and t == d.today[w]:
                 # The VM stays in a policy that exceeds its limit: a group of its own that does not need an open cell.
                 if value[number] + ranks_free * each < 0.0:
@@ -413,53 +475,68 @@ def _evaluate_cell(
                 ranks += 1
         at = run
     _take(d, free[:num_free], free_rank, t, out)
-    if kept == 0:
-        out.cells[k, t] = total
-        return total
-    room, per_policy = d.room[k, t], d.per_policy[0]
-    # All VMs of a key touch the same rows of vault starts at this option, so the rows of the first VM serve for all.
-    place = d.vm_class[v[0]] * NUM_OPTIONS + t
-    fewest_fair = kept
+    return _Kept(marginal[:kept], v[:kept], rank[:kept]), total
+
+
+@inlined
+def _end_of_peers(peers: IntArray, offered: IntArray, begin: int) -> int:
+    """End of the run of equal peers that begins at a position of the offered VMs."""
+    end = begin
+    while end < len(offered) and peers[offered[end]] == peers[offered[begin]]:
+        end += 1
+    return end
+
+
+@inlined
+def _free_of_peaks(d: DualArrays, place: int, share: FloatArray, most: int) -> int:
+    """Number of VMs, at most ``most``, that a cell can take before it is charged for the peak of a vault."""
+    fewest = most
     for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
         r = d.touched[touch]
-        if d.peak_price[r] > 0.0 and alpha[r] > 0.0:
-            fewest_fair = min(fewest_fair, d.fair_share[r])
-    # Up to the fair share and the first policy, the cell takes every VM that it kept, so their order does not matter.
-    # Beyond that, the cheapest VMs must come first.
-    if kept > fewest_fair or kept > (room if room > 0 else per_policy):
-        order, unsorted, unsorted_rank = np.empty(kept, dtype=np.int64), v, rank
-        v, rank = np.empty(kept, dtype=np.int64), np.empty(kept, dtype=np.int64)
-        for number in range(kept):
-            order[number] = number
-        _sort(marginal[:kept], order)
-        for number in range(kept):
-            v[number], rank[number] = unsorted[order[number]], unsorted_rank[order[number]]
-        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
-            r = d.touched[touch]
-            if d.peak_price[r] > 0.0:
-                for number in range(d.fair_share[r], kept):
-                    marginal[number] += alpha[r] * d.peak_price[r]
-    # Marginals never fall among peers, and they were sorted above if anything depends on how many VMs are taken.
+        if d.peak_price[r] > 0.0 and share[r] > 0.0:
+            fewest = min(fewest, d.fair_share[r])
+    return fewest
+
+
+@inlined
+def _cheapest_first(kept: _Kept) -> _Kept:
+    """The same VMs in the order of their marginal costs."""
+    size = len(kept.v)
+    order, v, rank = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    for number in range(size):
+        order[number] = number
+    _sort(kept.marginal, order)
+    for number in range(size):
+        v[number], rank[number] = kept.v[order[number]], kept.rank[order[number]]
+    return _Kept(kept.marginal, v, rank)
+
+
+@inlined
+def _charge_peaks(d: DualArrays, place: int, share: FloatArray, marginal: FloatArray) -> None:
+    """Add the price of the peak to the marginal costs of VMs beyond the fair share of a vault."""
+    for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+        r = d.touched[touch]
+        if d.peak_price[r] > 0.0:
+            for number in range(d.fair_share[r], len(marginal)):
+                marginal[number] += share[r] * d.peak_price[r]
+
+
+@inlined
+def _best_prefix(marginal: FloatArray, opening: float, room: int, per_policy: int) -> tuple[float, int, int]:
+    """Cheapest number of VMs to take, in order: its cost, the number, and the number of policies that it opens.
+
+    Marginals never fall among peers, and they are sorted if anything depends on how many VMs are taken. Sorted
+    marginals ascend, so the first one that is not negative ends the loop; unsorted ones are all negative.
+    """
     best, best_taken, best_opened, running = 0.0, 0, 0, 0.0
     taken = 0
-    # Sorted marginals ascend, so the first one that is not negative ends the loop; unsorted ones are all negative.
-    # Every prefix is priced with the policies that it opens, and the cheapest one is kept.
-    while taken < kept and marginal[taken] < 0.0:
+    while taken < len(marginal) and marginal[taken] < 0.0:
         running += marginal[taken]
         taken += 1
         opened = 0 if taken <= room else (taken - room + per_policy - 1) // per_policy
         if running + opening * opened < best:
             best, best_taken, best_opened = running + opening * opened, taken, opened
-    if best_taken:
-        _take(d, v[:best_taken], rank, t, out)
-        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
-            r = d.touched[touch]
-            if d.peak_price[r] > 0.0:
-                out.alpha[r] += d.peak_price[r] * max(0, best_taken - d.fair_share[r])
-        for group in range(d.group_begin[k], d.group_begin[k + 1]):
-            out.tau[d.group[group]] += best_opened
-    out.cells[k, t] = total + best
-    return total + best
+    return best, best_taken, best_opened
 
 
 @inner

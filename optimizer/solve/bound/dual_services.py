@@ -181,7 +181,8 @@ def _always_overlaps(service: _Service) -> bool:
     """Whether a service pays for overlaps wherever its VMs start."""
     arrays, none = _flatten([service], 0), np.zeros(service.usable.size)
     starts = np.zeros(len(service.kind_of_vm), dtype=np.int64)
-    return bool(evaluate_services(arrays, none, none, none.copy(), none.copy(), np.empty(1), starts, True) > 0)
+    placement = Placement(none.copy(), none.copy(), np.empty(1), starts)
+    return bool(evaluate_services(arrays, none, none, placement, True) > 0)
 
 
 def _flatten(found: list[_Service], num_rows: int) -> ServiceArrays:
@@ -198,17 +199,29 @@ def _flatten(found: list[_Service], num_rows: int) -> ServiceArrays:
     )
 
 
+class Placement(NamedTuple):
+    """Where the VMs of services are put, and what that means for the extra rows; compiled code fills the arrays in.
+
+    Parameters
+    ----------
+    met, pairs
+        Shape (num_rows,): the number of VMs at the starts found, and the price of their pairs of one kind and start,
+        are subtracted here.
+    values
+        Shape (num_services,): is set to the value of each service.
+    starts
+        Shape (num_vms of all services,): starts to begin with, such as those of the step before; is set to the
+        cheapest.
+    """
+
+    met: FloatArray
+    pairs: FloatArray
+    values: FloatArray
+    starts: IntArray
+
+
 @compiled
-def evaluate_services(
-    s: ServiceArrays,
-    mu: FloatArray,
-    alpha: FloatArray,
-    met: FloatArray,
-    pairs: FloatArray,
-    values: FloatArray,
-    placed: IntArray,
-    search: bool,
-) -> float:
+def evaluate_services(s: ServiceArrays, mu: FloatArray, alpha: FloatArray, out: Placement, search: bool) -> float:
     """Find the cheapest starts of the VMs of each service.
 
     Parameters
@@ -217,14 +230,8 @@ def evaluate_services(
         The services.
     mu, alpha
         Shape (num_rows,), extra rows included: price of each kind at a start, and share of pairs that the cells pay.
-    met, pairs
-        Shape (num_rows,): the number of VMs at the starts found, and the price of their pairs of one kind and start,
-        are subtracted here.
-    values
-        Shape (num_services,): is set to the value of each service.
-    placed
-        Shape (num_vms of all services,): starts to begin with, such as those of the step before; is set to the
-        cheapest.
+    out
+        Receives the starts.
     search
         False keeps the starts to begin with. The values are then too high.
 
@@ -233,6 +240,7 @@ def evaluate_services(
     float
         Sum of the values.
     """
+    values = out.values
     prices = np.empty((MOST_VMS, MOST_VMS, NUM_OPTIONS + 1))  # the last place holds the minimum
     nothing = np.zeros(NUM_OPTIONS)
     total = 0.0
@@ -247,7 +255,7 @@ def evaluate_services(
             _add_pairs(prices[0, p], nothing, 0, 0.0, prices[0, p])
         num_kinds = s.kind_begin[number + 1] - s.kind_begin[number]
         pair = s.pair_price[s.pair_begin[number] : s.pair_begin[number + 1]]
-        starts = placed[begin : begin + size]
+        starts = out.starts[begin : begin + size]
         values[number] = _cost_of(kinds, num_kinds, pair, alpha[first:], prices, starts)
         if search:
             values[number] = _cheapest_starts(kinds, num_kinds, pair, alpha[first:], prices, starts, values[number])
@@ -256,8 +264,8 @@ def evaluate_services(
             r = first + kinds[p] * NUM_OPTIONS + starts[p]
             for q in range(p):
                 if kinds[q] == kinds[p] and starts[q] == starts[p]:
-                    pairs[r] -= pair[_place(kinds[p], kinds[p], num_kinds, starts[p]) + starts[p]]
-            met[r] -= 1.0
+                    out.pairs[r] -= pair[_place(kinds[p], kinds[p], num_kinds, starts[p]) + starts[p]]
+            out.met[r] -= 1.0
     return total
 
 

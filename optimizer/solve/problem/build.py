@@ -14,7 +14,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.pattern import Pattern
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rule_matches import matching_items
-from optimizer.model.rules import Rule, Rules
+from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.model.set_constraints import gates_between
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY
@@ -68,7 +68,9 @@ def build_instance(
     weight = item_weights(inventory, rules)
     risk_weight = risk_weights(inventory, weight)
     timings = [inventory.service_timing[name] for name in services]
-    _add_groups(builder, service, timings, weight, key_vault[key], caps, rules, restrictions.allowed)
+    _add_services(builder, service, timings, weight, rules.prices)
+    _add_vaults(builder, key_vault[key], restrictions.allowed, rules.prices.vault_peak)
+    _add_caps(builder, caps)
     vm_class, touched = builder.classes()
     stays = ~restrictions.movable
     rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]])
@@ -180,27 +182,27 @@ def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: 
     return tuple(limit for limit in limits if limit.limit < vms_of_key[list(limit.keys)].sum())
 
 
-def _add_groups(
-    builder: RowBuilder,
-    service: IntArray,
-    timings: Sequence[SnapshotTiming],
-    weight: FloatArray,
-    vault: IntArray,
-    caps: Sequence[tuple[Rule, IntArray]],
-    rules: Rules,
-    allowed: BoolArray,
+def _add_services(
+    builder: RowBuilder, service: IntArray, timings: Sequence[SnapshotTiming], weight: FloatArray, prices: Prices
 ) -> None:
-    """Add the rows of services, of vault starts, and of caps that can bind."""
-    prices = rules.prices
+    """Add the rows of services with several VMs."""
     for group, members in enumerate(_members(service)):
         if len(members) > 1:
             timing = timings[group]
             price = timing.price_per_overlap(prices.snapshot_overlap, prices.all_at_once, len(members))
             builder.add_service(group, members, price, weight[members], timing.boxes)
+
+
+def _add_vaults(builder: RowBuilder, vault: IntArray, allowed: BoolArray, peak_price: float) -> None:
+    """Add the rows of starts in each vault."""
     for group, members in enumerate(_members(vault)):
         if len(members):
             share = _fair_share(members, builder.vm_pattern, allowed, builder.starts)
-            builder.add_vault(group, members, prices.vault_peak, share)
+            builder.add_vault(group, members, peak_price, share)
+
+
+def _add_caps(builder: RowBuilder, caps: Sequence[tuple[Rule, IntArray]]) -> None:
+    """Add the rows of caps that can bind."""
     for group, (rule, members) in enumerate(caps):
         if rule.cap is not None and len(members) > rule.cap:
             builder.add_cap(group, members, rule.cap)

@@ -39,14 +39,14 @@ tries all sets of edits of a vault if there are few, and otherwise the largest p
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.compiled import compiled, inner
+from optimizer.solve.compiled import compiled, inlined, inner
 from optimizer.solve.problem.instance import ExistingPolicy, Instance
 
 MOST_ENUMERATED = 8
@@ -98,52 +98,58 @@ class Families(NamedTuple):
     vms_per_policy: IntArray
 
 
-def make_families(
-    *,
-    today: IntArray,
-    key: IntArray,
-    key_vault: IntArray,
-    counted_today: BoolArray,
-    existing: IntArray,
-    unknown: IntArray,
-    policies: Sequence[ExistingPolicy],
-    vault_room: IntArray,
-    vms_per_policy: tuple[int, int],
-) -> Families:
-    """Flatten what decides whether a schedule can be carried out; see ``Instance`` and ``Families`` for parameters."""
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What today's policies hold, and what may still be created; see ``Instance`` for the fields."""
+
+    today: IntArray
+    key: IntArray
+    key_vault: IntArray
+    counted_today: BoolArray
+    existing: IntArray
+    unknown: IntArray
+    policies: Sequence[ExistingPolicy]
+    vault_room: IntArray
+    vms_per_new_policy: int
+    vms_per_existing_policy: int
+
+
+def make_families(of: Holdings) -> Families:
+    """Flatten what decides whether a schedule can be carried out."""
+    num_keys, num_vaults = len(of.key_vault), len(of.vault_room)
     editable = sorted(
-        (policy for policy in policies if policy.editable),
-        key=lambda policy: (int(key_vault[policy.key]), -len(policy.vms)),
+        (policy for policy in of.policies if policy.editable),
+        key=lambda policy: (int(of.key_vault[policy.key]), -len(policy.vms)),
     )
-    vaults = np.array([key_vault[policy.key] for policy in editable], dtype=np.int64)
+    vaults = np.array([of.key_vault[policy.key] for policy in editable], dtype=np.int64)
     policy_vm_begin = _int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in editable]))))
     policy_vm = _int([v for policy in editable for v in policy.vms])
-    cells = key[counted_today] * NUM_OPTIONS + today[counted_today]
-    items = np.bincount(cells, minlength=len(key_vault) * NUM_OPTIONS).reshape(-1, NUM_OPTIONS) + unknown
-    room = np.maximum(0, vms_per_policy[1] * existing - items)
-    full = ((existing > 0) & (room == 0)).sum(axis=1)
-    key_item_begin, key_item = _lists(key, len(key_vault))
-    vault_key_begin, vault_keys = _lists(key_vault, len(vault_room))
+    cells = of.key[of.counted_today] * NUM_OPTIONS + of.today[of.counted_today]
+    items = np.bincount(cells, minlength=num_keys * NUM_OPTIONS).reshape(-1, NUM_OPTIONS) + of.unknown
+    room = np.maximum(0, of.vms_per_existing_policy * of.existing - items)
+    full = ((of.existing > 0) & (room == 0)).sum(axis=1)
+    key_item_begin, key_item = _lists(of.key, num_keys)
+    vault_key_begin, vault_keys = _lists(of.key_vault, num_vaults)
     return Families(
-        today=_int(today),
-        key=_int(key),
-        counted_today=np.ascontiguousarray(counted_today),
-        vm_policy=policy_of_vm(len(today), policy_vm_begin, policy_vm),
-        existing=_int(existing),
+        today=_int(of.today),
+        key=_int(of.key),
+        counted_today=np.ascontiguousarray(of.counted_today),
+        vm_policy=policy_of_vm(len(of.today), policy_vm_begin, policy_vm),
+        existing=_int(of.existing),
         room_today=_int(room),
         tight=full > 1,
-        vault_tight=np.bincount(key_vault, weights=full > 1, minlength=len(vault_room)) > 0,
+        vault_tight=np.bincount(of.key_vault, weights=full > 1, minlength=num_vaults) > 0,
         key_item_begin=key_item_begin,
         key_item=key_item,
         vault_key_begin=vault_key_begin,
         vault_keys=vault_keys,
-        vault_room=_int(vault_room),
-        vault_policy_begin=_int(np.searchsorted(vaults, np.arange(len(vault_room) + 1))),
+        vault_room=_int(of.vault_room),
+        vault_policy_begin=_int(np.searchsorted(vaults, np.arange(num_vaults + 1))),
         policy_key=_int([policy.key for policy in editable]),
         policy_option=_int([policy.option for policy in editable]),
         policy_vm_begin=policy_vm_begin,
         policy_vm=policy_vm,
-        vms_per_policy=_int(vms_per_policy),
+        vms_per_policy=_int((of.vms_per_new_policy, of.vms_per_existing_policy)),
     )
 
 
@@ -203,21 +209,10 @@ def part_of(f: Families, vms: IntArray, keys: IntArray, vaults: IntArray) -> Fam
 def families_of(instance: Instance) -> Families:
     """Families of an instance; they are flattened once and then cached in it."""
     if not instance.families:
-        instance.families.append(
-            make_families(
-                today=instance.today,
-                key=instance.key,
-                key_vault=instance.key_vault,
-                counted_today=instance.counted_today,
-                existing=instance.existing,
-                unknown=instance.unknown,
-                policies=instance.policies,
-                vault_room=instance.vault_room,
-                vms_per_policy=(instance.vms_per_new_policy, instance.vms_per_existing_policy),
-            )
-        )
-    found: Families = instance.families[0]
-    return found
+        shared = {field.name: getattr(instance, field.name) for field in fields(Holdings)}
+        instance.families.append(make_families(Holdings(**shared)))
+    families: Families = instance.families[0]
+    return families
 
 
 def _int(values: object) -> IntArray:
@@ -301,7 +296,7 @@ def vault_writes(f: Families, options: IntArray, items: IntArray, vault: int, *,
     keys = f.vault_keys[f.vault_key_begin[vault] : f.vault_key_begin[vault + 1]]
     edited, extra = np.zeros(last - first, dtype=np.int64), np.empty(len(keys), dtype=np.int64)
     rings = np.empty((len(keys), NUM_OPTIONS), dtype=np.int64)
-    created = choose_writes(f, options, items, vault, prefer_edits, edited, extra, rings)
+    created = choose_writes(f, End(options, items), vault, prefer_edits, Choice(edited, extra, rings))
     return VaultWrites(created >= 0, keys, extra, rings, first + np.flatnonzero(edited), max(0, int(created)))
 
 
@@ -371,6 +366,61 @@ def _writes_of_vaults(
         yield vault, vault_writes(f, options, _int(items), vault, prefer_edits=prefer_edits)
 
 
+class End(NamedTuple):
+    """State that a schedule leads to.
+
+    Parameters
+    ----------
+    options
+        Shape (V,): start option of each VM.
+    items
+        Shape (K, 48): number of items at each cell.
+    """
+
+    options: IntArray
+    items: IntArray
+
+
+class Choice(NamedTuple):
+    """Writes that are chosen for a vault; compiled code fills the arrays in.
+
+    Parameters
+    ----------
+    edited
+        Shape (editable policies of the vault,): 1 for the policies that are edited; all 0 at first.
+    extra
+        Shape (keys of the vault,): number of writes of each key beyond the policies that it lacks.
+    rings
+        Shape (keys of the vault, 48): representative of the ring without room that each cell is in, otherwise -1.
+    """
+
+    edited: IntArray
+    extra: IntArray
+    rings: IntArray
+
+
+class _Cells(NamedTuple):
+    """The cells of a key while its writes are worked out; every array has shape (48,).
+
+    Parameters
+    ----------
+    holds, room
+        Number of VMs that the policies can hold, and the number that they can still take.
+    surplus
+        Arrivals minus departures.
+    parent
+        Connected groups of arrows, as a union-find forest.
+    ring
+        Representative of the ring without room that each cell is in, otherwise -1.
+    """
+
+    holds: IntArray
+    room: IntArray
+    surplus: IntArray
+    parent: IntArray
+    ring: IntArray
+
+
 @inner
 def _root(parent: IntArray, t: int) -> int:
     """Representative of a cell's connected group (union-find, with path halving)."""
@@ -381,77 +431,82 @@ def _root(parent: IntArray, t: int) -> int:
 
 
 @inner
-def _key_state(
-    f: Families,
-    options: IntArray,
-    items: IntArray,
-    k: int,
-    edited: IntArray,
-    first: int,
-    last: int,
-    ring: IntArray,
-) -> tuple[int, int]:
+def _key_state(f: Families, end: End, vault: int, k: int, edited: IntArray, ring: IntArray) -> tuple[int, int]:
     """Number of policies that a key lacks and of rings without room, if some of its policies are edited.
 
     Parameters
     ----------
-    f, options, items
-        See :func:`vault_writes`.
-    k
-        The key.
-    edited, first, last
-        1 for each of the vault's editable policies, ``first`` to ``last`` (exclusive), that is edited.
+    f, end, vault, k
+        The families, the state at the end, the vault, and the key.
+    edited
+        See :class:`Choice`.
     ring
         Shape (48,): is set to the representative of the ring without room that each cell is in, otherwise -1.
     """
     per_new, per_old = f.vms_per_policy[0], f.vms_per_policy[1]
     scratch = np.empty((4, NUM_OPTIONS), dtype=np.int64)
-    holds, room, surplus, parent = scratch[0], scratch[1], scratch[2], scratch[3]
+    cells = _Cells(scratch[0], scratch[1], scratch[2], scratch[3], ring)
     for t in range(NUM_OPTIONS):
-        holds[t], room[t] = per_old * f.existing[k, t], f.room_today[k, t]
-        surplus[t], parent[t] = 0, t
-    for p in range(first, last):
+        cells.holds[t], cells.room[t] = per_old * f.existing[k, t], f.room_today[k, t]
+        cells.surplus[t], cells.parent[t] = 0, t
+    _make_edits(f, end.options, vault, k, edited, cells)
+    lacking = 0
+    for t in range(NUM_OPTIONS):
+        missing = max(0, (end.items[k, t] - cells.holds[t] + per_new - 1) // per_new)
+        lacking += missing
+        # A policy that is created for lack of places brings its whole limit as room, before any VM is assigned.
+        cells.room[t] += missing * per_new
+        ring[t] = -1
+    _draw_arrows(f, end.options, vault, k, edited, cells)
+    return lacking, _close_rings(cells)
+
+
+@inlined
+def _make_edits(f: Families, options: IntArray, vault: int, k: int, edited: IntArray, cells: _Cells) -> None:
+    """Move the places of a key's edited policies from their old start to the new one."""
+    per_new, per_old = f.vms_per_policy[0], f.vms_per_policy[1]
+    first = f.vault_policy_begin[vault]
+    for p in range(first, f.vault_policy_begin[vault + 1]):
         if edited[p - first] and f.policy_key[p] == k:
             size = f.policy_vm_begin[p + 1] - f.policy_vm_begin[p]
             here, there = f.policy_option[p], options[f.policy_vm[f.policy_vm_begin[p]]]
             # The edit takes a whole policy, full or not, away from its old start. Its VMs move with it, so only its
             # free places are lost there, and the limit of a new policy applies at the new start.
-            holds[here] -= per_old
-            holds[there] += per_new
-            room[here] -= per_old - size
-            room[there] += per_new - size
-    lacking = 0
-    for t in range(NUM_OPTIONS):
-        missing = max(0, (items[k, t] - holds[t] + per_new - 1) // per_new)
-        lacking += missing
-        # A policy that is created for lack of places brings its whole limit as room, before any VM is assigned.
-        room[t] += missing * per_new
-        ring[t] = -1
-    for at in range(f.key_item_begin[k], f.key_item_begin[k + 1]):
-        v = f.key_item[at]
+            cells.holds[here] -= per_old
+            cells.holds[there] += per_new
+            cells.room[here] -= per_old - size
+            cells.room[there] += per_new - size
+
+
+@inlined
+def _draw_arrows(f: Families, options: IntArray, vault: int, k: int, edited: IntArray, cells: _Cells) -> None:
+    """Connect the cells of a key between which VMs are assigned one by one, and count arrivals and departures."""
+    first = f.vault_policy_begin[vault]
+    for number in range(f.key_item_begin[k], f.key_item_begin[k + 1]):
+        v = f.key_item[number]
         here, there = f.today[v], options[v]
         # VMs of an edited policy move with it and are not assigned: they draw no arrow.
         if here == there or (f.vm_policy[v] >= 0 and edited[f.vm_policy[v] - first]):
             continue
-        surplus[there] += 1
-        ring[there] = there
+        cells.surplus[there] += 1
+        cells.ring[there] = there
         # A VM that is not counted today leaves no place behind, so its arrow only arrives.
         if f.counted_today[v]:
-            surplus[here] -= 1
-            ring[here] = here
-            parent[_root(parent, here)] = _root(parent, there)
-    return lacking, _close_rings(room, surplus, parent, holds, ring)
+            cells.surplus[here] -= 1
+            cells.ring[here] = here
+            cells.parent[_root(cells.parent, here)] = _root(cells.parent, there)
 
 
 @inner
-def _close_rings(room: IntArray, surplus: IntArray, parent: IntArray, opened: IntArray, ring: IntArray) -> int:
+def _close_rings(cells: _Cells) -> int:
     """Set ``ring`` to -1 where a group of arrows has an open trail or room; return the number of rings left."""
+    opened, ring, parent = cells.holds, cells.ring, cells.parent  # what the policies hold is no longer needed
     for t in range(NUM_OPTIONS):
         opened[t] = 0
     for t in range(NUM_OPTIONS):
         # Condition 2 of the module's docstring: only a group with balanced cells, none of which has room, is a ring
         # that needs one more policy.
-        if surplus[t] != 0 or room[t] > 0:
+        if cells.surplus[t] != 0 or cells.room[t] > 0:
             opened[_root(parent, t)] = 1
     stuck = 0
     for t in range(NUM_OPTIONS):
@@ -468,8 +523,8 @@ def _could_be_edited(f: Families, options: IntArray, p: int) -> bool:
     target = options[f.policy_vm[begin]]
     if target == f.policy_option[p]:
         return False
-    for at in range(begin, end):  # noqa: SIM110  # Numba does not compile all() over a generator
-        if options[f.policy_vm[at]] != target:
+    for number in range(begin, end):  # noqa: SIM110  # Numba does not compile all() over a generator
+        if options[f.policy_vm[number]] != target:
             return False
     return True
 
@@ -477,36 +532,30 @@ def _could_be_edited(f: Families, options: IntArray, p: int) -> bool:
 @compiled
 def choose_writes(
     f: Families,
-    options: IntArray,
-    items: IntArray,
+    end: End,
     vault: int,
     prefer_edits: bool | np.bool_,  # positional, because compiled functions take no keywords
-    edited: IntArray,
-    extra: IntArray,
-    rings: IntArray,
+    choice: Choice,
 ) -> int:
     """Choose the edits and creations of a vault; return the number of creations, or -1 if no choice is possible.
 
     Parameters
     ----------
-    f, options, items, vault, prefer_edits
+    f, end
+        The families, and the state at the end.
+    vault, prefer_edits
         See :func:`vault_writes`.
-    edited
-        Shape (editable policies of the vault,), all 0: is set to 1 for the policies that are edited.
-    extra
-        Shape (keys of the vault,): is set to the number of writes of each key beyond the policies that it lacks.
-    rings
-        Shape (keys of the vault, 48): is set to the representative of the ring without room that each cell is in,
-        otherwise -1.
+    choice
+        Receives the choice.
     """
     first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
     key_first, room = f.vault_key_begin[vault], f.vault_room[vault]
     num_keys = f.vault_key_begin[vault + 1] - key_first
+    edited, extra = choice.edited, choice.extra
     ring = np.empty(NUM_OPTIONS, dtype=np.int64)
     needs = np.empty(num_keys, dtype=np.int64)
     for n in range(num_keys):
-        k = f.vault_keys[key_first + n]
-        lacking, stuck = _key_state(f, options, items, k, edited, first, last, ring)
+        lacking, stuck = _key_state(f, end, vault, f.vault_keys[key_first + n], edited, ring)
         # `extra` counts writes beyond the lacking policies: they are taken off here, edits and creations are added
         # below.
         needs[n], extra[n] = lacking + stuck, -lacking
@@ -514,16 +563,7 @@ def choose_writes(
     # Creations cost no more writes than edits (see the module's docstring), so edits are tried only if the vault lacks
     # room, or if the caller prefers them.
     if created > room or (prefer_edits and created > 0):
-        candidates = np.empty(last - first, dtype=np.int64)
-        count = 0
-        for p in range(first, last):
-            if _could_be_edited(f, options, p):
-                candidates[count] = p
-                count += 1
-        if count <= MOST_ENUMERATED:
-            _try_all_edits(f, options, items, vault, candidates[:count], edited, needs)
-        else:
-            _edit_largest_first(f, options, items, vault, candidates[:count], edited, needs)
+        _choose_edits(f, end, vault, edited, needs)
         created = _sum(needs)
         for p in range(first, last):
             if edited[p - first]:
@@ -531,55 +571,62 @@ def choose_writes(
     for n in range(num_keys):
         extra[n] += needs[n]
         if needs[n] > 0:
-            _key_state(f, options, items, f.vault_keys[key_first + n], edited, first, last, ring)
+            _key_state(f, end, vault, f.vault_keys[key_first + n], edited, ring)
         for t in range(NUM_OPTIONS):
-            rings[n, t] = ring[t] if needs[n] > 0 else -1
+            choice.rings[n, t] = ring[t] if needs[n] > 0 else -1
     return int(created) if created <= room else -1
+
+
+@inner
+def _choose_edits(f: Families, end: End, vault: int, edited: IntArray, needs: IntArray) -> None:
+    """Choose the policies of a vault to edit; ``needs``, the creations of each of its keys, falls accordingly."""
+    first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
+    candidates = np.empty(last - first, dtype=np.int64)
+    count = 0
+    for p in range(first, last):
+        if _could_be_edited(f, end.options, p):
+            candidates[count] = p
+            count += 1
+    if count <= MOST_ENUMERATED:
+        _try_all_edits(f, end, vault, candidates[:count], edited, needs)
+    else:
+        _edit_each_that_helps(f, end, vault, candidates[:count], edited, needs)
+        _edit_whole_rings(f, end, vault, candidates[:count], edited, needs)
 
 
 @inner
 def _sum(values: IntArray) -> int:
     total = 0
-    for at in range(len(values)):
-        total += values[at]
+    for number in range(len(values)):
+        total += values[number]
     return total
 
 
 @inner
 def _copy(values: IntArray, copy: IntArray) -> None:
-    for at in range(len(values)):
-        copy[at] = values[at]
+    for number in range(len(values)):
+        copy[number] = values[number]
 
 
 @inner
 def _place(f: Families, vault: int, k: int) -> int:
     """Position of a key among those of its vault."""
-    for at in range(f.vault_key_begin[vault], f.vault_key_begin[vault + 1]):
-        if f.vault_keys[at] == k:
-            return int(at - f.vault_key_begin[vault])
+    first = f.vault_key_begin[vault]
+    for number in range(first, f.vault_key_begin[vault + 1]):
+        if f.vault_keys[number] == k:
+            return int(number - first)
     return -1
 
 
 @inner
-def _creations(
-    f: Families, options: IntArray, items: IntArray, vault: int, k: int, edited: IntArray, ring: IntArray
-) -> int:
+def _creations(f: Families, end: End, vault: int, k: int, edited: IntArray, ring: IntArray) -> int:
     """Number of policies of a key that are created, for what it lacks and for its rings."""
-    first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
-    lacking, stuck = _key_state(f, options, items, k, edited, first, last, ring)
+    lacking, stuck = _key_state(f, end, vault, k, edited, ring)
     return int(lacking + stuck)
 
 
 @inner
-def _try_all_edits(
-    f: Families,
-    options: IntArray,
-    items: IntArray,
-    vault: int,
-    candidates: IntArray,
-    edited: IntArray,
-    needs: IntArray,
-) -> None:
+def _try_all_edits(f: Families, end: End, vault: int, candidates: IntArray, edited: IntArray, needs: IntArray) -> None:
     """Find the set of edits with the fewest writes; ties go to fewer creations, then to more VMs.
 
     The sets are visited in Gray code: from one set to the next, a single policy changes, and with it a single key.
@@ -588,72 +635,92 @@ def _try_all_edits(
     ring = np.empty(NUM_OPTIONS, dtype=np.int64)
     best, best_needs = np.zeros(len(edited), dtype=np.int64), np.empty(len(needs), dtype=np.int64)
     _copy(needs, best_needs)
-    best_created = _sum(needs)
-    best_writes, best_vms, edits, vms = best_created, 0, 0, 0
+    edits, vms = 0, 0
+    best_sums = (_sum(needs), _sum(needs), 0)
     for number in range(1, 1 << len(candidates)):
-        bit = 0
-        while not number >> bit & 1:
-            bit += 1
-        p = candidates[bit]
+        p = candidates[_lowest_bit(number)]
         sign = 1 - 2 * edited[p - first]
         edited[p - first] += sign
         edits += sign
         vms += sign * (f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
         k = f.policy_key[p]
-        needs[_place(f, vault, k)] = _creations(f, options, items, vault, k, edited, ring)
+        needs[_place(f, vault, k)] = _creations(f, end, vault, k, edited, ring)
         created = _sum(needs)
-        writes = created + edits
-        nearer = created < best_created or (created == best_created and vms > best_vms)
-        if created > room:  # not possible, but the nearest miss shows which rings block it
-            better = best_created > room and nearer
-        else:
-            better = best_created > room or writes < best_writes or (writes == best_writes and nearer)
-        if better:
+        sums = (created, created + edits, vms)
+        if _is_better(sums, best_sums, room):
             _copy(edited, best)
             _copy(needs, best_needs)
-            best_created, best_writes, best_vms = created, writes, vms
+            best_sums = sums
     _copy(best, edited)
     _copy(best_needs, needs)
 
 
 @inner
-def _edit_largest_first(
-    f: Families,
-    options: IntArray,
-    items: IntArray,
-    vault: int,
-    candidates: IntArray,
-    edited: IntArray,
-    needs: IntArray,
+def _lowest_bit(number: int) -> int:
+    """Position of the lowest bit of a positive number that is 1."""
+    bit = 0
+    while not number >> bit & 1:
+        bit += 1
+    return bit
+
+
+@inner
+def _is_better(sums: tuple[int, int, int], best: tuple[int, int, int], room: int) -> bool:
+    """Whether a set of edits is better than another one; each is given by its creations, its writes, and its VMs."""
+    (created, writes, vms), (best_created, best_writes, best_vms) = sums, best
+    nearer = created < best_created or (created == best_created and vms > best_vms)
+    if created > room:  # not possible, but the nearest miss shows which rings block it
+        return bool(best_created > room and nearer)
+    return bool(best_created > room or writes < best_writes or (writes == best_writes and nearer))
+
+
+@inner
+def _edit_each_that_helps(
+    f: Families, end: End, vault: int, candidates: IntArray, edited: IntArray, needs: IntArray
 ) -> None:
-    """Edit policies that each save a creation; if the vault still lacks room, edit all policies of whole rings."""
-    first, last, room = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1], f.vault_room[vault]
+    """Edit policies that each save a creation, the largest first."""
+    first = f.vault_policy_begin[vault]
     ring = np.empty(NUM_OPTIONS, dtype=np.int64)
     for p in candidates:
         n = _place(f, vault, f.policy_key[p])
         edited[p - first] = 1
-        fewer = _creations(f, options, items, vault, f.policy_key[p], edited, ring)
+        fewer = _creations(f, end, vault, f.policy_key[p], edited, ring)
         if fewer < needs[n]:
             needs[n] = fewer
         else:
             edited[p - first] = 0
-    # A ring of full policies only resolves as a whole: editing one of its policies alone saves no creation, so the
-    # loop above does not find it.
-    before = np.empty(len(edited), dtype=np.int64)
+
+
+@inner
+def _edit_whole_rings(
+    f: Families, end: End, vault: int, candidates: IntArray, edited: IntArray, needs: IntArray
+) -> None:
+    """Edit all policies of whole rings while the vault lacks room.
+
+    A ring of full policies only resolves as a whole: editing one of its policies alone saves no creation.
+    """
+    room = f.vault_room[vault]
+    ring, before = np.empty(NUM_OPTIONS, dtype=np.int64), np.empty(len(edited), dtype=np.int64)
     for n in range(len(needs)):
         k = f.vault_keys[f.vault_key_begin[vault] + n]
         for t in range(NUM_OPTIONS):
             if _sum(needs) <= room:
                 return
-            _key_state(f, options, items, k, edited, first, last, ring)
+            _key_state(f, end, vault, k, edited, ring)
             if ring[t] != t:
                 continue
             _copy(edited, before)
-            for p in candidates:
-                if f.policy_key[p] == k and ring[f.policy_option[p]] == t:
-                    edited[p - first] = 1
-            fewer = _creations(f, options, items, vault, k, edited, ring)
+            _edit_ring(f, vault, k, candidates, edited, ring == t)
+            fewer = _creations(f, end, vault, k, edited, ring)
             if fewer < needs[n]:
                 needs[n] = fewer
             else:
                 _copy(before, edited)  # the edits saved no creation: undo them
+
+
+@inner
+def _edit_ring(f: Families, vault: int, k: int, candidates: IntArray, edited: IntArray, cells: BoolArray) -> None:
+    """Edit the policies of a key that start at some cells."""
+    for p in candidates:
+        if f.policy_key[p] == k and cells[f.policy_option[p]]:
+            edited[p - f.vault_policy_begin[vault]] = 1

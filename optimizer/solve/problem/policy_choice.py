@@ -13,7 +13,7 @@ from optimizer.model.policy_limits import VmLimit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.build import number_twin_keys, policies_of_keys
-from optimizer.solve.problem.executable import Families, make_families, vault_writes
+from optimizer.solve.problem.executable import Families, Holdings, make_families, vault_writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _families(
     key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     today = np.array([policy.start for policy in policies], dtype=np.int64)
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
-    families = make_families(
+    holdings = Holdings(
         today=today,
         key=key,
         key_vault=np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64),
@@ -84,11 +84,12 @@ def _families(
         unknown=unknown,
         policies=of_keys,
         vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
-        vms_per_policy=(limit.new, limit.existing),
+        vms_per_new_policy=limit.new,
+        vms_per_existing_policy=limit.existing,
     )
     takes_place = counted | (options != today)
     cells = np.bincount(key[takes_place] * NUM_OPTIONS + options[takes_place], minlength=len(keys) * NUM_OPTIONS)
-    return families, cells.reshape(len(keys), NUM_OPTIONS) + unknown
+    return make_families(holdings), cells.reshape(len(keys), NUM_OPTIONS) + unknown
 
 
 def _detours(families: Families, keys: IntArray, rings: IntArray) -> Iterator[tuple[int, int]]:

@@ -39,6 +39,27 @@ _Group = tuple[int, _Span, tuple[int, ...]]
 """First row of a group, what its members take, and the patterns of its members."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What VMs in a row cost and how many it may hold; prices and overlaps are those of one half hour of every day.
+
+    Parameters
+    ----------
+    overlaps, pair_price
+        Expected overlaps that the reported figures count for each pair, and price of each pair.
+    peak_price, fair_share
+        Price of each VM above the fair share, and that number of VMs.
+    cap
+        Maximum number of VMs.
+    """
+
+    overlaps: float = 0.0
+    pair_price: float = 0.0
+    peak_price: float = 0.0
+    fair_share: int = 0
+    cap: int = NO_CAP
+
+
 class RowBuilder:
     """Collects groups of VMs and turns them into rows and VM classes.
 
@@ -104,37 +125,20 @@ class RowBuilder:
         for box in boxes:
             for reading in readings:
                 overlaps = HORIZON_DAYS * box.weight / len(readings)
-                self._add(
-                    RowKind.SERVICE,
-                    group,
-                    members,
-                    _Span(box.width, reading),
-                    overlaps=overlaps if counts else 0.0,
-                    pair_price=price * overlaps,
-                )
+                terms = _Terms(overlaps=overlaps if counts else 0.0, pair_price=price * overlaps)
+                self._add(RowKind.SERVICE, group, members, _Span(box.width, reading), terms)
 
     def add_vault(self, group: int, members: IntArray, peak_price: float, fair_share: int) -> None:
         """Add the rows of a vault, which price starts above the fair share of each half hour."""
-        self._add(RowKind.VAULT_STARTS, group, members, _STARTS, peak_price=peak_price, fair_share=fair_share)
+        terms = _Terms(peak_price=peak_price, fair_share=fair_share)
+        self._add(RowKind.VAULT_STARTS, group, members, _STARTS, terms)
 
     def add_cap(self, group: int, members: IntArray, cap: int) -> None:
         """Add the rows of a capped group, whose start windows are limited in every half hour."""
-        self._add(RowKind.CAP, group, members, _WINDOWS, cap=cap)
+        self._add(RowKind.CAP, group, members, _WINDOWS, _Terms(cap=cap))
 
-    def _add(
-        self,
-        kind: RowKind,
-        group: int,
-        members: IntArray,
-        span: _Span,
-        *,
-        overlaps: float = 0.0,
-        pair_price: float = 0.0,
-        peak_price: float = 0.0,
-        fair_share: int = 0,
-        cap: int = NO_CAP,
-    ) -> None:
-        """Add the rows of a group; prices and overlaps are those of one half hour of every day."""
+    def _add(self, kind: RowKind, group: int, members: IntArray, span: _Span, terms: _Terms) -> None:
+        """Add the rows of a group."""
         present = tuple(np.unique(self.vm_pattern[members]).tolist())
         _, slots_per_row, first_slot = self._merge(span, present)
         weight = slots_per_row / 7
@@ -143,13 +147,13 @@ class RowBuilder:
             self._groups_of_vm[v].append((self._num_rows, span, present))
         self._blocks.append(
             Rows(
-                pair_price=pair_price * weight,
-                peak_price=peak_price * weight,
-                fair_share=np.full(count, fair_share, dtype=np.int64),
-                cap=np.full(count, cap, dtype=np.int64),
+                pair_price=terms.pair_price * weight,
+                peak_price=terms.peak_price * weight,
+                fair_share=np.full(count, terms.fair_share, dtype=np.int64),
+                cap=np.full(count, terms.cap, dtype=np.int64),
                 size=np.full(count, len(members), dtype=np.int64),
                 weight=weight,
-                overlaps=overlaps * weight,
+                overlaps=terms.overlaps * weight,
                 slot=first_slot,
                 kind=(kind,) * count,
                 group=np.full(count, group, dtype=np.int64),

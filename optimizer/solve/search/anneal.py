@@ -10,7 +10,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.solve.problem.arrays import Arrays, Counts, count, pack
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.instance import Instance
-from optimizer.solve.search.kernels import IMPROVEMENT, ruin_and_recreate
+from optimizer.solve.search.kernels import IMPROVEMENT, Cooling, ruin_and_recreate
 
 FIRST_TEMPERATURE = 0.05
 LAST_TEMPERATURE = 0.001
@@ -97,7 +97,8 @@ def anneal_counts(
     for begin in range(0, num_rounds if len(movable) else 0, chunk_rounds):
         end = min(begin + chunk_rounds, num_rounds)
         hot, cold = (FIRST_TEMPERATURE * ratio ** (at / num_rounds) for at in (begin, end))
-        reached, at_end = ruin_and_recreate(a, c, movable, random, hot, cold, end - begin, candidate)
+        cooling = Cooling(hot, cold, end - begin)
+        reached, at_end = ruin_and_recreate(a, c, movable, random, cooling, candidate)
         if change + reached < best_change - IMPROVEMENT:
             best_change = change + reached
             best[:] = candidate

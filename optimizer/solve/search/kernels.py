@@ -11,13 +11,15 @@ Vecchi, Science 220, 1983).
 
 from __future__ import annotations
 
+from typing import NamedTuple, cast
+
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.compiled import compiled, inlined, inner
 from optimizer.solve.problem.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
-from optimizer.solve.problem.executable import Families, choose_writes
+from optimizer.solve.problem.executable import Choice, End, Families, choose_writes
 
 IMPROVEMENT = 1e-9
 """Minimum gain of a change, in at-risk backups per 30 days, so that rounding cannot make the search run in circles."""
@@ -49,14 +51,23 @@ CREATE_FIRST = np.bool_(False)
 OUT, IN = np.int64(-1), np.int64(1)
 """Directions of :func:`_shift`: take a VM out of an option, or put it there."""
 
-NOWHERE = np.int64(-1)
-"""Stands for no option."""
+NOWHERE = cast("int", np.int64(-1))
+"""Stands for no option; a number of a NumPy type, because a literal would be a type of its own."""
 
 SHARE_OF_POLICIES = 0.1
 """Probability of moving all VMs of one editable policy to one start, if a vault lacks room for a new policy each."""
 
 SHARE_OF_CHEAPEST = 0.7
 """Probability that the VMs of a policy move to the start that is cheapest for them, instead of to a random one."""
+
+CLOSE_BELOW, OPEN_ABOVE = 0.65, 0.35
+"""Random numbers below the first close a start of the key, and those above the second open one; in between, both."""
+
+SHARE_OF_FAR_STARTS = 0.3
+"""Probability of opening any start instead of one near the start that is closed."""
+
+_Cell = tuple[int, int]
+"""A key and an option; the option may be :data:`NOWHERE`."""
 
 _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
@@ -139,7 +150,7 @@ def _price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
 
 
 @inlined
-def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int | np.int64) -> None:
+def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -> None:
     """Add the price of policies that have to be opened for a VM; the option ``free`` adds nothing if it is empty."""
     k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
@@ -172,25 +183,32 @@ def _settle_vaults(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
         vault = a.key_vault[a.key[v]]
         # Counting the lacking policies is enough (see executable.py) unless policies are full, creations exceed the
         # room, or the vault had extra writes or no order before. Consecutive VMs of one vault settle it once.
-        if vault == before or not (
+        if vault != before and (
             c.beyond[vault] or f.vault_tight[vault] or c.vault_writes[vault] > f.vault_room[vault]
         ):
-            continue
-        before = vault
-        first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
-        edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
-        extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
-        possible = choose_writes(f, c.options, c.policies, vault, CREATE_FIRST, edited, extra, rings) >= 0
-        c.beyond[vault] = 0 if possible else -1
-        for n in range(last - first):
-            k = f.vault_keys[first + n]
-            more = (extra[n] if possible else 0) - c.extra[k]
-            c.extra[k] += more
-            change += more * a.policy_price[k]
-            if possible:
-                c.beyond[vault] += c.extra[k]
-            for at in range(a.group_begin[k], a.group_begin[k + 1]):
-                c.group_writes[a.group[at]] += more
+            before = vault
+            change = _settle_vault(a, f, c, vault, change)
+    return change
+
+
+@inner
+def _settle_vault(a: Arrays, f: Families, c: Counts, vault: int, change: float) -> float:
+    """Update the writes that only their order requires in one vault; return ``change`` plus their price."""
+    first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
+    edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
+    extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
+    choice = Choice(edited, extra, rings)
+    possible = choose_writes(f, End(c.options, c.policies), vault, CREATE_FIRST, choice) >= 0
+    c.beyond[vault] = 0 if possible else -1
+    for n in range(last - first):
+        k = f.vault_keys[first + n]
+        more = (extra[n] if possible else 0) - c.extra[k]
+        c.extra[k] += more
+        change += more * a.policy_price[k]
+        if possible:
+            c.beyond[vault] += c.extra[k]
+        for at in range(a.group_begin[k], a.group_begin[k + 1]):
+            c.group_writes[a.group[at]] += more
     return change
 
 
@@ -447,46 +465,60 @@ def _take_others(
 @inner
 def _draw(
     a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
-) -> tuple[int, int, int, int, int]:
+) -> tuple[int, _Cell, _Cell]:
     """Draw what to take out: number of VMs in ``chosen``, key and option that are closed, and those that are opened.
 
-    An option of -1 means none. Mostly, some VMs of one key are drawn, and a start of that key is closed, opened, or
-    one of each; sometimes, the VMs of a service are drawn. If policy writes are limited, a start of one key may also
-    be closed and one of another key opened, to trade a write for a write.
+    The option :data:`NOWHERE` means none. Mostly, some VMs of one key are drawn, and a start of that key is closed,
+    opened, or one of each; sometimes, the VMs of a service are drawn. If policy writes are limited, a start of one key
+    may also be closed and one of another key opened, to trade a write for a write.
     """
     v = movable[int(random.random() * len(movable))]
     k = a.key[v]
-    members = a.key_vms[a.key_begin[k] : a.key_begin[k + 1]]
+    members = _members_of_key(a, k)
     if len(a.group_limit) > 0 and random.random() < SHARE_OF_SWAPS:
         closed = c.options[v]
         count = _take_from_closed(members, c.options, closed, random, chosen)
         other = a.key[movable[int(random.random() * len(movable))]]
         opened = int(random.random() * NUM_OPTIONS)
-        without = closed if other == k else -1
-        others = a.key_vms[a.key_begin[other] : a.key_begin[other + 1]]
+        without = closed if other == k else NOWHERE
+        others = _members_of_key(a, other)
         count = _take_others(others, c.options, without, random, chosen, count, count + OTHERS_ALONE)
-        return count, k, closed, other, opened
+        return count, (k, closed), (other, opened)
     if random.random() < SHARE_OF_SERVICES:
-        g = a.service[v]
-        begin, size = a.service_begin[g], a.service_begin[g + 1] - a.service_begin[g]
-        first = int(random.random() * size)
-        for step in range(min(size, MAX_FROM_CLOSED)):
-            chosen[step] = a.service_vms[begin + (first + step) % size]
-        return min(size, MAX_FROM_CLOSED), k, -1, k, -1
-    # A start is only closed (35 %), one closed and one opened (30 %), or one only opened (35 %).
-    count, closed, opened, kind = 0, -1, -1, random.random()
-    if kind < 0.65:
+        return _take_service(a, a.service[v], random, chosen), (k, NOWHERE), (k, NOWHERE)
+    kind = random.random()
+    count, closed, opened = 0, NOWHERE, NOWHERE
+    if kind < CLOSE_BELOW:
         closed = c.options[members[int(random.random() * len(members))]]
         count = _take_from_closed(members, c.options, closed, random, chosen)
-    if kind > 0.35:
-        # Open a random start or, more often if one was closed, a start near that.
-        if closed < 0 or random.random() < 0.3:
-            opened = int(random.random() * NUM_OPTIONS)
-        else:
-            opened = (closed + int(random.random() * (2 * NEAR + 1)) - NEAR) % NUM_OPTIONS
+    if kind > OPEN_ABOVE:
+        opened = _start_to_open(closed, random)
         more = OTHERS_WITH_CLOSED if closed >= 0 else OTHERS_ALONE
         count = _take_others(members, c.options, closed, random, chosen, count, count + more)
-    return count, k, closed, k, opened
+    return count, (k, closed), (k, opened)
+
+
+@inlined
+def _members_of_key(a: Arrays, k: int) -> IntArray:
+    return a.key_vms[a.key_begin[k] : a.key_begin[k + 1]]
+
+
+@inner
+def _take_service(a: Arrays, g: int, random: np.random.Generator, chosen: IntArray) -> int:
+    """Choose VMs of a service, beginning at a random one; return their number."""
+    begin, size = a.service_begin[g], a.service_begin[g + 1] - a.service_begin[g]
+    first = int(random.random() * size)
+    for step in range(min(size, MAX_FROM_CLOSED)):
+        chosen[step] = a.service_vms[begin + (first + step) % size]
+    return int(min(size, MAX_FROM_CLOSED))
+
+
+@inner
+def _start_to_open(closed: int, random: np.random.Generator) -> int:
+    """A random start or, more often if a start is closed, one near that."""
+    if closed < 0 or random.random() < SHARE_OF_FAR_STARTS:
+        return int(random.random() * NUM_OPTIONS)
+    return (closed + int(random.random() * (2 * NEAR + 1)) - NEAR) % NUM_OPTIONS
 
 
 @inner
@@ -523,9 +555,7 @@ def _start_for_policy(
 
 
 @inlined
-def _price_while_put_back(
-    a: Arrays, c: Counts, v: int, closed: tuple[int, int], opened: tuple[int, int], price: FloatArray
-) -> None:
+def _price_while_put_back(a: Arrays, c: Counts, v: int, closed: _Cell, opened: _Cell, price: FloatArray) -> None:
     """Cost of each option while VMs are put back: the opened start is free, the closed one costs more.
 
     ``closed`` and ``opened`` are each a key and an option.
@@ -536,6 +566,138 @@ def _price_while_put_back(
         price[closed[1]] += CLOSED_PRICE
 
 
+class Cooling(NamedTuple):
+    """Temperatures of annealing, which fall geometrically.
+
+    Parameters
+    ----------
+    first, last
+        Temperatures at both ends, in at-risk backups per 30 days. A change for the worse by the temperature is
+        accepted with probability 1/e.
+    num_rounds
+        Number of rounds between them.
+    """
+
+    first: float
+    last: float
+    num_rounds: int
+
+
+class _Ruin(NamedTuple):
+    """Scratch space of a round of annealing.
+
+    Parameters
+    ----------
+    chosen, before
+        VMs that are taken out, and their options before.
+    order, regrets
+        Positions of the VMs in the order in which they are put back, and what decides on it.
+    price, total
+        Shape (48,): prices of options, for one VM and for several.
+    """
+
+    chosen: IntArray
+    before: IntArray
+    order: IntArray
+    regrets: FloatArray
+    price: FloatArray
+    total: FloatArray
+
+
+@inner
+def _room_for_ruin(a: Arrays, f: Families) -> _Ruin:
+    """Scratch space for the largest number of VMs that a round takes out."""
+    largest = _LARGEST_RUIN
+    for p in a.whole:
+        largest = max(largest, f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
+    return _Ruin(
+        np.empty(largest, dtype=np.int64),
+        np.empty(largest, dtype=np.int64),
+        np.empty(_LARGEST_RUIN, dtype=np.int64),
+        np.empty(_LARGEST_RUIN),
+        np.empty(NUM_OPTIONS),
+        np.empty(NUM_OPTIONS),
+    )
+
+
+@inner
+def _remove(a: Arrays, c: Counts, ruin: _Ruin, count: int) -> float:
+    """Take the chosen VMs out of their options, which are remembered; return the cost."""
+    change = 0.0
+    for at in range(count):
+        ruin.before[at] = c.options[ruin.chosen[at]]
+        change += _shift(a, c, ruin.chosen[at], ruin.before[at], OUT)
+    return change
+
+
+@inner
+def _move_policy(a: Arrays, f: Families, c: Counts, random: np.random.Generator, ruin: _Ruin) -> tuple[int, float]:
+    """Move all VMs of an editable policy to one start; return their number and the cost."""
+    count = _take_policy(a, f, random, ruin.chosen)
+    change = _remove(a, c, ruin, count)
+    t = _start_for_policy(a, c, ruin.chosen[:count], random, ruin.price, ruin.total)
+    for at in range(count):
+        change += _shift(a, c, ruin.chosen[at], t, IN)
+    return count, change
+
+
+@inner
+def _ruin_and_recreate(
+    a: Arrays, f: Families, c: Counts, movable: IntArray, random: np.random.Generator, ruin: _Ruin
+) -> tuple[int, float]:
+    """Take some VMs out and put them back elsewhere; return their number and the cost."""
+    chosen, regrets, price = ruin.chosen, ruin.regrets, ruin.price
+    count, closed, opened = _draw(a, c, movable, random, chosen)
+    change = _remove(a, c, ruin, count)
+    for at in range(count):
+        _price_while_put_back(a, c, chosen[at], closed, opened, price)
+        cheapest, second = _two_cheapest(price)
+        # Negated, so that the VM that would lose most by waiting comes first. The noise varies the order from round to
+        # round.
+        regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
+    _ascending(regrets[:count], ruin.order)
+    for at in ruin.order[:count]:
+        _price_while_put_back(a, c, chosen[at], closed, opened, price)
+        change += _shift(a, c, chosen[at], _cheapest(price), IN)
+    # VMs put back early did not know where the others would go: give each up to two chances to move again. Not in a
+    # vault that lacks room for its creations: single moves see every opening there as blocked, although edits may take
+    # the place of creations.
+    vault = a.key_vault[closed[0]]
+    if c.vault_writes[vault] <= f.vault_room[vault]:
+        change = _move_again(a, c, chosen[:count], price, change)
+    return count, change
+
+
+@inner
+def _move_again(a: Arrays, c: Counts, vms: IntArray, price: FloatArray, change: float) -> float:
+    """Move each VM to its cheapest option, and once more if any has moved; return ``change`` plus the cost."""
+    for _ in range(2):
+        moved = False
+        for v in vms:
+            gained = _move_to_cheapest(a, c, v, price)
+            change += gained
+            moved |= gained < 0.0
+        if not moved:
+            break
+    return change
+
+
+@inner
+def _accepts(change: float, temperature: float, random: np.random.Generator) -> bool:
+    """Metropolis acceptance: improvements always, changes for the worse with a probability that falls as it cools."""
+    return bool(change <= 0 or random.random() < np.exp(-change / temperature))
+
+
+@inner
+def _undo(a: Arrays, c: Counts, ruin: _Ruin, count: int) -> None:
+    """Put the chosen VMs back where they were."""
+    for at in range(count):
+        v = ruin.chosen[at]
+        if c.options[v] != ruin.before[at]:
+            _shift(a, c, v, c.options[v], OUT)
+            _shift(a, c, v, ruin.before[at], IN)
+
+
 @compiled
 def _anneal(
     a: Arrays,
@@ -543,78 +705,34 @@ def _anneal(
     c: Counts,
     movable: IntArray,
     random: np.random.Generator,
-    first_temperature: float,
-    last_temperature: float,
-    num_rounds: int,
+    cooling: Cooling,
     best: IntArray,
 ) -> tuple[float, float]:
-    largest = _LARGEST_RUIN
-    for p in a.whole:
-        largest = max(largest, f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
-    chosen, was = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
-    order, regrets = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN)
-    price, total = np.empty(NUM_OPTIONS), np.empty(NUM_OPTIONS)
+    ruin = _room_for_ruin(a, f)
     cost, best_cost = 0.0, 0.0
     stale = False  # whether the current schedule is the best one and still has to be copied to `best`
-    for number in range(num_rounds):
-        change = 0.0
+    for number in range(cooling.num_rounds):
         if len(a.whole) > 0 and random.random() < SHARE_OF_POLICIES:
-            count = _take_policy(a, f, random, chosen)
-            for at in range(count):
-                was[at] = c.options[chosen[at]]
-                change += _shift(a, c, chosen[at], was[at], OUT)
-            t = _start_for_policy(a, c, chosen[:count], random, price, total)
-            for at in range(count):
-                change += _shift(a, c, chosen[at], t, IN)
+            count, change = _move_policy(a, f, c, random, ruin)
         else:
-            count, k, option, other, free = _draw(a, c, movable, random, chosen)
-            closed, opened = (k, option), (other, free)
-            for at in range(count):
-                was[at] = c.options[chosen[at]]
-                change += _shift(a, c, chosen[at], was[at], OUT)
-            for at in range(count):
-                _price_while_put_back(a, c, chosen[at], closed, opened, price)
-                cheapest, second = _two_cheapest(price)
-                # Negated, so that the VM that would lose most by waiting comes first. The noise varies the order from
-                # round to round.
-                regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
-            _ascending(regrets[:count], order)
-            for at in order[:count]:
-                _price_while_put_back(a, c, chosen[at], closed, opened, price)
-                change += _shift(a, c, chosen[at], _cheapest(price), IN)
-            # VMs put back early did not know where the others would go: give each up to two chances to move again. Not
-            # in a vault that lacks room for its creations: single moves see every opening there as blocked, although
-            # edits may take the place of creations.
-            for _ in range(0 if c.vault_writes[a.key_vault[k]] > f.vault_room[a.key_vault[k]] else 2):
-                moved = False
-                for at in range(count):
-                    gained = _move_to_cheapest(a, c, chosen[at], price)
-                    change += gained
-                    moved |= gained < 0.0
-                if not moved:
-                    break
-        change += _settle_vaults(a, f, c, chosen[:count])
-        possible = _keeps_limits(a, c, chosen[:count])
-        temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
-        # Metropolis acceptance: improvements always, changes for the worse with a probability that falls as it cools.
-        if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
+            count, change = _ruin_and_recreate(a, f, c, movable, random, ruin)
+        change += _settle_vaults(a, f, c, ruin.chosen[:count])
+        temperature = cooling.first * (cooling.last / cooling.first) ** (number / cooling.num_rounds)
+        if _keeps_limits(a, c, ruin.chosen[:count]) and _accepts(change, temperature, random):
             # The best schedule is about to be left: copy it now, without this round's moves. It was not copied at
             # once, because a copy takes time in proportion to the number of VMs, and improvements may follow each
             # other.
             if stale and change > 0:
                 _copy(c.options, best)
                 for at in range(count):
-                    best[chosen[at]] = was[at]
+                    best[ruin.chosen[at]] = ruin.before[at]
                 stale = False
             cost += change
             if cost < best_cost - IMPROVEMENT:
                 best_cost, stale = cost, True
         else:
-            for at in range(count):
-                if c.options[chosen[at]] != was[at]:
-                    _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
-                    _shift(a, c, chosen[at], was[at], IN)
-            _settle_vaults(a, f, c, chosen[:count])
+            _undo(a, c, ruin, count)
+            _settle_vaults(a, f, c, ruin.chosen[:count])
     if stale:
         _copy(c.options, best)
     return best_cost, cost
@@ -638,28 +756,35 @@ def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
         t = c.options[v]
         if a.base[v, t] >= FORBIDDEN or c.beyond[a.key_vault[a.key[v]]] < 0:
             return False
-        place = a.vm_class[v] * NUM_OPTIONS + t
-        for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
-            r = a.touched[touch]
-            if c.met[r] > a.cap[r]:
-                return False
-        for at_gate in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
-            if c.shut[a.vm_gate[at_gate], t] > 0:
-                return False
+        if _is_over_a_cap(a, c, v, t) or _is_shut(a, c, v, t):
+            return False
     return True
 
 
+@inlined
+def _is_over_a_cap(a: Arrays, c: Counts, v: int, t: int) -> bool:
+    """Whether a VM at an option is in a row with more VMs than its cap."""
+    place = a.vm_class[v] * NUM_OPTIONS + t
+    for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
+        r = a.touched[touch]
+        if c.met[r] > a.cap[r]:
+            return True
+    return False
+
+
+@inlined
+def _is_shut(a: Arrays, c: Counts, v: int, t: int) -> bool:
+    """Whether an option of a VM clashes with VMs of other sets."""
+    for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):  # no any() over a generator in Numba
+        if c.shut[a.vm_gate[at], t] > 0:
+            return True
+    return False
+
+
 def ruin_and_recreate(
-    a: Arrays,
-    c: Counts,
-    movable: IntArray,
-    random: np.random.Generator,
-    first_temperature: float,
-    last_temperature: float,
-    num_rounds: int,
-    best: IntArray,
+    a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, cooling: Cooling, best: IntArray
 ) -> tuple[float, float]:
-    """Anneal for some rounds, at temperatures that fall geometrically.
+    """Anneal for some rounds.
 
     Single moves cannot open a policy, because the first VM to move there would have to pay for it alone. Here, a start
     is opened as if it were free, or closed, while the VMs are put back. The true cost then decides.
@@ -672,11 +797,8 @@ def ruin_and_recreate(
         VMs that may move.
     random
         Source of all random numbers.
-    first_temperature, last_temperature
-        Temperatures at both ends, in at-risk backups per 30 days. A change for the worse by the temperature is
-        accepted with probability 1/e.
-    num_rounds
-        Number of rounds.
+    cooling
+        Number of rounds, and their temperatures.
     best
         Shape (V,): is set to the best schedule found, if it is better than the first.
 
@@ -686,7 +808,5 @@ def ruin_and_recreate(
         Cost of the best schedule and of the last one, both relative to the first one.
     """
     assert a.families is not None
-    found: tuple[float, float] = _anneal(
-        _plain(a), a.families, c, movable, random, first_temperature, last_temperature, num_rounds, best
-    )
-    return found
+    costs: tuple[float, float] = _anneal(_plain(a), a.families, c, movable, random, cooling, best)
+    return costs

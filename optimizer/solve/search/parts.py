@@ -28,6 +28,23 @@ from optimizer.solve.search.kernels import IMPROVEMENT, move_together
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """How much a part is searched.
+
+    Parameters
+    ----------
+    num_rounds, seed
+        Number of rounds, and random seed.
+    seconds
+        Wall-clock limit in seconds, or None.
+    """
+
+    num_rounds: int
+    seed: int
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of an instance, ready to be sent to a worker.
 
@@ -39,19 +56,15 @@ class Part:
         Movable VMs of the part, in its own numbering.
     vms
         Index of each VM of the part in the whole instance.
-    num_rounds, seed
-        Number of rounds, and random seed.
-    seconds
-        Wall-clock limit in seconds, or None.
+    work
+        How much it is searched.
     """
 
     arrays: Arrays
     counts: Counts
     movable: IntArray
     vms: IntArray
-    num_rounds: int
-    seed: int
-    seconds: float | None = None
+    work: Work
 
 
 def vault_groups(instance: Instance, order: Sequence[int], part_vms: int = PART_VMS) -> list[IntArray]:
@@ -69,16 +82,7 @@ def vault_groups(instance: Instance, order: Sequence[int], part_vms: int = PART_
     return [vms for group in groups if len(vms := np.flatnonzero(np.isin(vault, group)))]
 
 
-def cut(
-    a: Arrays,
-    c: Counts,
-    vms: IntArray,
-    share: float,
-    num_rounds: int,
-    seed: int,
-    movable: BoolArray,
-    seconds: float | None = None,
-) -> Part:
+def cut(a: Arrays, c: Counts, vms: IntArray, share: float, movable: BoolArray, work: Work) -> Part:
     """Extract a part from an instance.
 
     Parameters
@@ -89,12 +93,10 @@ def cut(
         VMs of the part, ascending: those of whole vaults.
     share
         Share of what is left of shared caps and limits: 1 divided by the number of parts searched at the same time.
-    num_rounds, seed
-        Number of rounds, and random seed.
     movable
         Shape (V,): whether each VM of the whole instance may move.
-    seconds
-        Wall-clock limit of the search in seconds, or None.
+    work
+        How much the part is searched.
     """
     chosen = _choose(a, vms)
     keys, vaults, rows = chosen.keys, chosen.vaults, chosen.rows
@@ -141,9 +143,7 @@ def cut(
         counts=_counts_of_part(a, c, vms, chosen, cap),
         movable=np.flatnonzero(may_move),
         vms=vms,
-        num_rounds=num_rounds,
-        seed=seed,
-        seconds=seconds,
+        work=work,
     )
 
 
@@ -249,15 +249,16 @@ def search_part(part: Part) -> tuple[IntArray, bool]:
     plain = part.arrays._replace(families=families)
     arrays = Arrays._make(one if one is families else np.array(one) for one in plain)
     counts = Counts._make(map(np.array, part.counts))
-    ends = math.inf if part.seconds is None else time.monotonic() + part.seconds
+    work = part.work
+    ends = math.inf if work.seconds is None else time.monotonic() + work.seconds
     best, _ = anneal_counts(
         arrays,
         counts,
         np.array(part.movable),
-        part.num_rounds,
-        part.seed,
+        work.num_rounds,
+        work.seed,
         lambda *_: time.monotonic() < ends,
-        CHUNK_ROUNDS if part.seconds is None else LIMITED_CHUNK_ROUNDS,
+        CHUNK_ROUNDS if work.seconds is None else LIMITED_CHUNK_ROUNDS,
     )
     return best, time.monotonic() >= ends
 

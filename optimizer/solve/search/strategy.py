@@ -20,7 +20,7 @@ from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.write_groups import write_groups
 from optimizer.solve.search.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal
-from optimizer.solve.search.parts import cut, merge, search_part, vault_groups
+from optimizer.solve.search.parts import Work, cut, merge, search_part, vault_groups
 from optimizer.solve.search.single_moves import improve_single_moves, settle, settle_ties, steepest
 
 ROUNDING = 1e-9
@@ -187,20 +187,12 @@ class CycleSearch:
         counts, random = count(self.instance, self.best), np.random.default_rng(self._seed(cycle))
         order = random.permutation(len(self.instance.vault_room)).tolist()
         groups, left = vault_groups(self.instance, order, task.search.part_vms), clock.left()
-        parts = [
-            cut(
-                self.arrays,
-                counts,
-                vms,
-                share=1 / len(groups),
-                num_rounds=round(cycle.rounds * len(vms) / self.instance.num_vms),
-                seed=self._seed(cycle) + 1 + number,
-                movable=self.instance.movable,
-                seconds=None if left is None else PART_TIME * left * min(1.0, task.engine.num_workers / len(groups)),
-            )
-            for number, vms in enumerate(groups)
-        ]
-
+        seconds = None if left is None else PART_TIME * left * min(1.0, task.engine.num_workers / len(groups))
+        parts = []
+        for number, vms in enumerate(groups, start=1):
+            rounds = round(cycle.rounds * len(vms) / self.instance.num_vms)
+            work = Work(rounds, self._seed(cycle) + number, seconds)
+            parts.append(cut(self.arrays, counts, vms, 1 / len(groups), self.instance.movable, work))
         found = task.engine.map(search_part, parts, label="parts", progress=_PartsDone(self._standing, cycle))
         clock.cut_in |= any(stopped for _, stopped in found)
         merge(self.arrays, counts, [(part, best) for part, (best, _) in zip(parts, found, strict=True)])

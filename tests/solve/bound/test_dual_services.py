@@ -13,7 +13,7 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, Recurrence
 from optimizer.solve.bound.ascent import ascend, dual_value, evaluate, forced_bounds, start_multipliers
 from optimizer.solve.bound.dual import dual_arrays, empty_answer
-from optimizer.solve.bound.dual_services import evaluate_services
+from optimizer.solve.bound.dual_services import Placement, evaluate_services
 from optimizer.solve.bound.forced import sharp_forced_bounds
 from optimizer.solve.problem.cost import evaluate as price
 from optimizer.solve.problem.instance import Instance
@@ -55,7 +55,7 @@ def test_the_cheapest_starts_are_those_of_all_choices(seed: int) -> None:
     services = d.services
     values, placed = np.empty(1), np.zeros(4, dtype=np.int64)
     met, pairs = np.zeros(len(mu)), np.zeros(len(mu))
-    evaluate_services(services, mu, alpha, met, pairs, values, placed, True)
+    evaluate_services(services, mu, alpha, Placement(met, pairs, values, placed), True)
 
     def cost(options: IntArray) -> float:
         total = price(instance, options).overlap

@@ -10,7 +10,7 @@ from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.arrays import count, pack
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import NO_CAP
-from optimizer.solve.search.parts import cut, merge, search_part, vault_groups
+from optimizer.solve.search.parts import Work, cut, merge, search_part, vault_groups
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
 from tests.solve.examples import PART_VMS, CountingClock, vaults_that_share_services
@@ -33,7 +33,7 @@ def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> 
     groups = vault_groups(instance, range(6), PART_VMS)
     assert len(groups) > 3
     assert sorted(v for group in groups for v in group.tolist()) == list(range(instance.num_vms))
-    parts = [cut(a, c, vms, 1 / len(groups), 400, seed, instance.movable) for seed, vms in enumerate(groups)]
+    parts = [cut(a, c, vms, 1 / len(groups), instance.movable, Work(400, seed)) for seed, vms in enumerate(groups)]
     change = merge(a, c, [(part, search_part(part)[0]) for part in parts])
     assert change < 0
     assert is_feasible(instance, c.options)
@@ -51,7 +51,7 @@ def test_parts_divide_what_a_cap_over_vaults_has_left() -> None:
     assert is_feasible(instance, instance.today)
     a, c = pack(instance), count(instance, instance.today)
     groups = vault_groups(instance, range(6), PART_VMS)
-    parts = [cut(a, c, vms, 1 / len(groups), 1500, seed, instance.movable) for seed, vms in enumerate(groups)]
+    parts = [cut(a, c, vms, 1 / len(groups), instance.movable, Work(1500, seed)) for seed, vms in enumerate(groups)]
     assert merge(a, c, [(part, search_part(part)[0]) for part in parts]) < 0
     assert is_feasible(instance, c.options)
     assert is_feasible(instance, solve(instance, Search(effort=5, part_vms=PART_VMS)).options)
@@ -62,7 +62,7 @@ def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
     instance = vaults_that_share_services().instance()
     a, c = pack(instance), count(instance, instance.today)
     vms = vault_groups(instance, range(6), PART_VMS)[0]
-    part = cut(a, c, vms, 1.0, 400, 0, instance.movable)
+    part = cut(a, c, vms, 1.0, instance.movable, Work(400, 0))
     worse = np.where(instance.movable[vms], (part.counts.options + 1) % 48, part.counts.options)
     assert merge(a, c, [(part, worse)]) == 0.0
     np.testing.assert_array_equal(c.options, instance.today)
