@@ -111,14 +111,14 @@ PAGE_COMMANDS = every_command()
 HELP_COMMANDS = [(name, words) for name, found in commands_of_help().items() for words in found]
 
 
-@pytest.mark.parametrize("words", [words for _, words in PAGE_COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("words", dict.fromkeys(words for _, words in PAGE_COMMANDS), ids=" ".join)
 def test_every_command_of_the_pages_is_one(words: tuple[str, ...], planner: Path) -> None:
     """Every command in README and docs exists, with its options and values."""
     del planner  # some options want a file that exists
     parse(words)
 
 
-@pytest.mark.parametrize("words", [words for _, words in HELP_COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("words", dict.fromkeys(words for _, words in HELP_COMMANDS), ids=" ".join)
 def test_every_command_of_the_help_is_one(words: tuple[str, ...], planner: Path) -> None:
     """Every example of ``--help`` exists, with its options and values."""
     del planner
