@@ -11,10 +11,7 @@ import sys
 import termios
 from pathlib import Path
 
-from optimizer.report.terminal.message_text import wrapped
 from tests.cli.command_line import ROOT, run
-
-COMMAND = "    backup-optimizer apply plan.json --only vm=" + "x" * 80 + " --resume"
 
 
 def on_a_terminal(columns: int, *args: object) -> str:
@@ -56,13 +53,3 @@ def test_an_error_is_broken_at_the_width_of_the_terminal(tmp_path: Path) -> None
     words = max(map(len, plain.split()))
     assert max(map(len, shown.splitlines())) <= max(60, words + 2)
     assert len(shown.splitlines()) > len(plain.splitlines())
-
-
-def test_a_command_stays_on_its_line() -> None:
-    """A shell would read its parts as several commands; the sentences around it are broken."""
-    text = f"plan.json: the plan is stale, and this sentence is far too long for it\n{COMMAND}\nto go on, run 'pull'"
-    lines = wrapped(text, 40).split("\n")
-    assert COMMAND in lines
-    assert all(len(line) <= 40 for line in lines if line != COMMAND)
-    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
-    assert wrapped("  vault weu: " + "word " * 20, 40).split("\n")[1].startswith("    word")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
-from optimizer.report.terminal.sheet import Page, to_text
-from optimizer.report.terminal.shell import shell_lines
+from optimizer.report.terminal.sheet import to_text
 from optimizer.report.terminal.watch import render_watch
 from optimizer.rollout.watch.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id
@@ -111,12 +109,6 @@ def test_the_command_as_printed_is_the_command() -> None:
     assert shlex.split("\n".join(copied).replace("\\\n", " ")) == shlex.split(COMMAND)
 
 
-def test_a_short_command_is_one_line() -> None:
-    """And an empty one none."""
-    assert shell_lines("az backup policy show", 90) == ["az backup policy show"]
-    assert shell_lines("", 90) == []
-
-
 def test_vms_that_are_unknown_for_one_reason_are_listed_together() -> None:
     """A vault that cannot be read is reported once, with its VMs, and no alarm is claimed."""
     vms = tuple(watched(f"app-{number:02}", "unknown", findings=(REFUSED,)) for number in range(25))
@@ -167,17 +159,3 @@ def test_the_last_line_says_what_to_do() -> None:
     assert last_line(WELL, WAITING) == "Nothing to do now. Run 'watch' again after 2026-02-18 11:00 UTC."
     assert last_line(RUNNING).startswith("Nothing to do now. Run 'watch' again when")
     assert last_line() == "Nothing to watch: no VM was moved."
-
-
-def test_a_printed_command_can_be_pasted() -> None:
-    """No space follows a backslash on the console itself, which fills lines; a word longer than a line stays whole."""
-    word = "--ca-file=" + "x" * 120
-    console = Console(width=60, file=io.StringIO(), color_system=None)
-    command = f"backup-optimizer watch 'my plan.json' {word}"
-    console.print(Page(lambda sheet: sheet.commands(command, 6)), crop=False)
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    lines = file.getvalue().rstrip("\n").split("\n")
-    assert len(lines) > 1
-    assert [line.endswith("\\") for line in lines] == [True] * (len(lines) - 1) + [False]
-    assert shlex.split("".join(line.removesuffix("\\") for line in lines)) == shlex.split(command)
