@@ -175,10 +175,10 @@ def _fewest(limits: Limits, most: int, search: _Searches) -> IntArray | None:
 
 
 def _months_after(limits: Limits, target: IntArray, months: int, most: int, search: _Searches) -> int:
-    """Number of months left after the step: as planned if the target can be reached from there."""
+    """Number of months left after the step: as planned, or as many as it takes to reach the target from there."""
     free = replace(in_small_edits(limits.instance, most), max_moves=None)
     if is_feasible(free, target):
-        return months
+        return max(months, -(-int((target != limits.instance.today).sum()) // most))
     fewest = _fewest(limits, most, search)
     return months if fewest is None else -(-int((fewest != limits.instance.today).sum()) // most)
 
