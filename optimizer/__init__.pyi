@@ -35,7 +35,6 @@ from .model.rules import Rule as Rule
 from .model.rules import Rules as Rules
 from .model.selectors import Selector as Selector
 from .plan import diagnose_case as diagnose_case
-from .plan import make_plan_of as make_plan_of
 from .plan import prepare as prepare
 from .report import plot_at_risk as plot_at_risk
 from .report import plot_busy_hours as plot_busy_hours
@@ -55,6 +54,7 @@ from .workflow import explain_vm as explain_vm
 from .workflow import import_estate as import_estate
 from .workflow import import_resources as import_resources
 from .workflow import make_plan as make_plan
+from .workflow import make_plan_of as make_plan_of
 from .workflow import prepare_apply as prepare_apply
 from .workflow import prepare_rollback as prepare_rollback
 from .workflow import price_plan_limits as price_plan_limits

@@ -69,9 +69,9 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     from optimizer.demo import generate_demo
     from optimizer.documents import rollback_path, write_plan, write_rollback
     from optimizer.estate import open_estate
-    from optimizer.plan import make_plan_of, prepare
+    from optimizer.plan import prepare
     from optimizer.report import last_line, render_audit, render_plan
-    from optimizer.workflow import audit_case, write_report
+    from optimizer.workflow import audit_case, make_plan_of, write_report
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")

@@ -1,4 +1,4 @@
-"""Case of an estate: its inventory, rules, forecast, and the risk of every start option."""
+"""How the case of an estate is prepared: its load is read, and the risk of every start is forecast."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import ConfigError, DataError
 from optimizer.estate import Estate
 from optimizer.journal import last_moves, read_history
 from optimizer.model.arm_id import ArmId
-from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.set_demands import MOST_HOURS, least_within
 from optimizer.plan.case import Case
 from optimizer.plan.notes.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
-from optimizer.risk.forecast import Forecast, forecast_load
-from optimizer.risk.table import RiskTable, risk_table, snapshot_grid
-from optimizer.solve import Problem
+from optimizer.risk.forecast import forecast_load
+from optimizer.risk.table import snapshot_grid
 
 
 def prepare(
@@ -66,8 +62,8 @@ def prepare(
             f"{estate.path}: no VM of the estate has a scheduled backup that can be planned; "
             + ("; ".join(why_none_is_planned(inventory)) or "it holds no protected item of a VM")
         )
-    told = read_history(history, inventory)
-    moved_on = last_moves(told)
+    sources = read_history(history, inventory)
+    moved_on = last_moves(sources)
     for vm, day in (recently_moved or {}).items():
         moved_on[vm] = max(day, moved_on.get(vm, day))
     vm_ids = [item.vm_id for item in inventory.items]
@@ -80,10 +76,10 @@ def prepare(
         progress=progress,
         engine=engine if estate.seen_by_workers else SERIAL,
     )
-    found = tuple(one.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for one in told)
-    case = prepare_forecast(inventory, rules, forecast, moved_on)
+    recorded = tuple(source.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for source in sources)
+    case = Case.of(inventory, rules, forecast, moved_on)
     _require_possible_within(case)
-    return replace(case, history=found)
+    return replace(case, history=recorded)
 
 
 def _require_possible_within(case: Case) -> None:
@@ -105,29 +101,3 @@ def _require_possible_within(case: Case) -> None:
                 f"{' or '.join(map(str, windows))} minutes, and the rule must hold at every UTC offset; "
                 f"raise it to {possible:g} or more"
             )
-
-
-def prepare_forecast(
-    inventory: Inventory,
-    rules: Rules,
-    forecast: Forecast,
-    moved_on: Mapping[ArmId, date] | None = None,
-    table: RiskTable | None = None,
-) -> Case:
-    """Build a case from an existing forecast, with the days of last moves by VM id; see :func:`prepare`.
-
-    Parameters
-    ----------
-    table
-        Existing risk table of the same inventory and threshold.
-    """
-    known = {item.vm_id for item in inventory.items}
-    recently_moved = {
-        vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
-    }
-    if table is None:
-        table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
-    problem = Problem.of(inventory, table, rules, recently_moved)
-    row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
-    days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
-    return Case(inventory, rules, forecast, table, problem, days, recently_moved=recently_moved)

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from optimizer.documents import WORTH_A_NOTE, ServiceTogether, SpreadingVerdict
+from optimizer.documents import ServiceTogether, SpreadingVerdict
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.occupancy import (
     expected_overlaps,
@@ -23,7 +23,6 @@ from optimizer.model.occupancy import (
     weighted_overlaps,
 )
 from optimizer.model.pattern import ClockReading, Pattern
-from optimizer.model.rules import Prices
 from optimizer.model.weights import weight_levels
 from optimizer.plan.audits.audit import format_slot
 from optimizer.plan.case import Case
@@ -148,27 +147,6 @@ def keep_promise(case: Case, result: Solved, seed: int) -> Solved:
     if options is result.options:
         return result
     return result.with_services_spread(case.problem.instance, options)
-
-
-def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
-    """State what a plan spends on spreading services beyond what that saves in overlaps.
-
-    Parameters
-    ----------
-    prices
-        Prices of the rules.
-    spreading_costs
-        See :class:`optimizer.solve.search.solved.Solved`.
-    with_curve
-        Whether the plan has a moves curve.
-    """
-    if spreading_costs < WORTH_A_NOTE:
-        return []
-    note = (
-        f"{spreading_costs:.2f} of the plan's cost is for spreading services, beyond what that saves in overlaps; "
-        f"each of them costs less than prices.all_at_once ({prices.all_at_once:g}) to spread"
-    )
-    return [f"{note}; the gain by number of moves leaves this out" if with_curve else note]
 
 
 @dataclass(frozen=True, slots=True)

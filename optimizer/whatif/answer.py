@@ -12,7 +12,7 @@ from optimizer.estate import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
-from optimizer.plan import Case, Tell, prepare_forecast
+from optimizer.plan import Case, Planned, Planner, Tell, plan_case
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
@@ -20,7 +20,6 @@ from optimizer.whatif.apply import apply_scenario
 from optimizer.whatif.changed_estate import ChangedEstate
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
 from optimizer.whatif.document import NewVm, Noticed, PlanFigures, Range, ScenarioAnswer, WhatIf
-from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
 
 
@@ -76,7 +75,7 @@ def what_if(
     rules = rules if rules is not None else Rules()
     changed = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
     planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
-    base = planner.plan(estate, planner.prepare(estate, rules, history))
+    base = plan_case(planner, estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [
         _answer(base, scenario, after, forecasts, planner.numbered(number, tell_of_scenario(scenario.name)))
@@ -112,7 +111,7 @@ def _answer(
         new_vms=(),
     )
     try:
-        planned = base if case is base.case else planner.plan(changed.estate, case, kept)
+        planned = base if case is base.case else plan_case(planner, changed.estate, case, kept)
     except (NoScheduleError, NotFoundWithinEffortError) as exc:
         return asked.model_copy(update={"no_schedule": _reason(exc), "ways_out": _ways_out(exc)})
     return asked.model_copy(update=_found(base, planned, changed, kept))
@@ -143,7 +142,7 @@ def _case(base: Planned, changed: ChangedEstate, forecasts: dict[Threshold, Fore
     if threshold not in forecasts:
         forecasts[threshold] = planner.prepare(base.estate, changed.rules).forecast
     forecast = changed.forecast(forecasts[threshold])
-    return prepare_forecast(changed.inventory(), changed.rules, forecast, base.case.recently_moved)
+    return base.case.changed(inventory=changed.inventory(), rules=changed.rules, forecast=forecast)
 
 
 def _kept(base: Planned, case: Case, changed: ChangedEstate) -> IntArray:

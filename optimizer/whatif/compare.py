@@ -16,10 +16,9 @@ from optimizer.model.occupancy import (
 from optimizer.model.phrases import count_vms
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan import Case
+from optimizer.plan import Case, Planned
 from optimizer.solve import BreachKind
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
-from optimizer.whatif.planned import Planned
 
 TINY = 1e-9
 """Tolerance for rounding when a change of cost is compared with the price of a move."""

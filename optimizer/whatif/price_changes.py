@@ -11,12 +11,11 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.estate import Estate
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan import Tell, prepare_forecast
+from optimizer.plan import Planned, Planner, Tell, plan_case
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.solve import Search
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
 from optimizer.whatif.document import PriceAnswer, PriceName, Sensitivity, VmStability
-from optimizer.whatif.planned import Planned, Planner
 
 PRICES: tuple[PriceName, ...] = (
     "snapshot_overlap",
@@ -63,16 +62,14 @@ def sensitivity(
     """
     rules = rules if rules is not None else Rules()
     planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
-    base = planner.plan(estate, planner.prepare(estate, rules, history))
+    base = plan_case(planner, estate, planner.prepare(estate, rules, history))
     answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
-        case = prepare_forecast(
-            base.case.inventory, repriced, base.case.forecast, base.case.recently_moved, base.case.table
-        )
-        planned = planner.numbered(number).plan(estate, case, base.options, base.result)
+        case = base.case.changed(rules=repriced)
+        planned = plan_case(planner.numbered(number), estate, case, base.options, base.result)
         elsewhere = planned.options != base.options
         changes = np.where(elsewhere, cost_changes(case, base.options, planned.options), 0.0)
         same &= ~elsewhere

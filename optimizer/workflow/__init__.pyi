@@ -8,6 +8,7 @@ from .imports import import_resources as import_resources
 from .limits import price_plan_limits as price_plan_limits
 from .plan import find_journals as find_journals
 from .plan import make_plan as make_plan
+from .plan import make_plan_of as make_plan_of
 from .pull import pull_estate as pull_estate
 from .rehearse import rehearse_plan as rehearse_plan
 from .report import write_report as write_report

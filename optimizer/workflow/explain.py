@@ -5,9 +5,8 @@ from __future__ import annotations
 from optimizer.documents import Explanation, PlanDocument
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate import Estate
-from optimizer.plan import Solution, explain, prepare
+from optimizer.plan import explain, prepare
 from optimizer.ports import Progress, no_progress
-from optimizer.risk.observed import observed_risk
 
 
 def explain_vm(
@@ -30,6 +29,4 @@ def explain_vm(
         The plan has no such VM.
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, engine=engine, progress=progress)
-    options = plan.starts_in(case.inventory)
-    observed = observed_risk(case.inventory, case.forecast, agentless_at_risk=case.rules.threshold.agentless)
-    return explain(plan, Solution(case, options, observed), vm)
+    return explain(plan, case, vm)

@@ -14,7 +14,7 @@ from optimizer.journal import read_history
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan import Tell, make_plan_of, prepare, read_earlier, require_move_limit
+from optimizer.plan import Case, Planner, PlanRequest, Tell, make_verified_plan
 from optimizer.ports import Clock, Progress, ignore, no_progress
 from optimizer.solve import Search
 
@@ -83,28 +83,50 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier, which is a bug.
     """
-    if toward:  # checked before the load is read, because that takes longer
-        require_move_limit((rules or Rules()).max_moves)
-    before = None if earlier is None else read_earlier(earlier)
-    if before is not None:
-        before.require_same_vms(estate)
-    case = prepare(estate, rules, history=history, engine=engine, progress=progress)
-    return make_plan_of(
-        estate,
-        case,
-        seed=seed,
-        effort=effort,
-        gap=gap,
-        time_limit_seconds=time_limit_seconds,
-        path=path,
-        earlier=before,
-        moves_curve=moves_curve,
-        toward=toward,
-        engine=engine,
-        progress=progress,
-        tell=tell,
-        clock=clock,
-    )
+    rules = rules if rules is not None else Rules()
+    request = PlanRequest.of(path, earlier, moves_curve=moves_curve, toward=toward)
+    request.require_possible(estate, rules.max_moves)
+    planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell, clock)
+    return make_verified_plan(planner, estate, planner.prepare(estate, rules, history), request)
+
+
+def make_plan_of(
+    estate: Estate,
+    case: Case,
+    *,
+    seed: int = 0,
+    effort: int = Search.effort,
+    gap: float = Search.gap,
+    time_limit_seconds: float | None = None,
+    path: str | Path | None = None,
+    moves_curve: bool = False,
+    toward: bool = False,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+    tell: Tell = ignore,
+    clock: Clock = SYSTEM_CLOCK,
+) -> PlanDocument:
+    """Plan a case that :func:`prepare` has made, so that the load is not read again.
+
+    Parameters
+    ----------
+    estate, case
+        Estate to plan, and its case.
+    seed, effort, gap, time_limit_seconds, path, moves_curve, toward, engine, progress, tell, clock
+        See :func:`make_plan`.
+
+    Raises
+    ------
+    ConfigError
+        ``toward`` is set without a limit on moves.
+    NoScheduleError
+        No schedule keeps the rules; the message names the rules in conflict.
+    VerificationError
+        The result did not pass the independent verifier, which is a bug.
+    """
+    planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell, clock)
+    request = PlanRequest.of(path, moves_curve=moves_curve, toward=toward)
+    return make_verified_plan(planner, estate, case, request)
 
 
 def find_journals(paths: Iterable[Path], estate: Estate, rules: Rules) -> list[Path]:

@@ -25,8 +25,7 @@ from optimizer.intake.estate_import import import_estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.model.rules import Rules
-from optimizer.plan import prepare, prepare_forecast, solve_case
-from optimizer.plan.case import Case
+from optimizer.plan import Case, Planner, prepare
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed
@@ -90,7 +89,7 @@ def bitbrains(path: Path, seed: int) -> Subject:
         after = split.cost(options.astype(np.intp))
         return regret_closed(before, after, split.oracle) or 0.0, int((after > before + HARM).sum())
 
-    case = prepare_forecast(inventory, Rules(), split.forecast)
+    case = Case.of(inventory, Rules(), split.forecast)
     return Subject(f"Bitbrains, {len(today)} VMs, seed {seed}", case, judge)
 
 
@@ -102,8 +101,8 @@ def row(subject: Subject, prices: Mapping[str, float], reference: Gain | None) -
     """Plan under some prices: a row of the table, and the gain."""
     case, began = subject.case, time.monotonic()
     rules = Rules.model_validate({"prices": {**BEFORE, **prices}})
-    priced = prepare_forecast(case.inventory, rules, case.forecast, table=case.table)
-    result = solve_case(priced, Search())
+    priced = Case.of(case.inventory, rules, case.forecast, table=case.table)
+    result = Planner(Search()).solve(priced)
     assert isinstance(result, Solved)
     seconds = time.monotonic() - began
     options, today, rows = result.options, priced.problem.instance.today, np.arange(priced.problem.instance.num_vms)

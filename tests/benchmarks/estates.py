@@ -22,8 +22,7 @@ from optimizer.intake.vm_list.vm_resources import list_vms
 from optimizer.model.arrays import IntArray
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
-from optimizer.plan import prepare_forecast
-from optimizer.plan.case import Case
+from optimizer.plan import Case
 from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
 from optimizer.risk.table import snapshot_grid
@@ -188,7 +187,7 @@ def bootstrap(
     row, week = draw_copies(trace, num_vms, seed)
     of = row * trace.num_weeks + week
     copies = forecast.of_rows(sorted({item.vm_id for item in inventory.items}), of)
-    return Estate(Path("estate"), document), prepare_forecast(inventory, rules, copies)
+    return Estate(Path("estate"), document), Case.of(inventory, rules, copies)
 
 
 def bootstrap_case(trace: Trace, num_vms: int, seed: int, num_days: int = 35, rules: Rules | None = None) -> Case:

@@ -71,8 +71,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from optimizer.documents.plan_document import Settings
     from optimizer.estate.folder import open_estate
     from optimizer.intake.estate_import import import_estate
-    from optimizer.plan import prepare, solve_case
-    from optimizer.plan.make.compose import compose_plan
+    from optimizer.plan import Planner, prepare
+    from optimizer.plan.make.compose import Composer
     from optimizer.solve.effort.search_settings import Search
     from optimizer.solve.problem.cost import evaluate, is_feasible
     from optimizer.solve.search.baselines import greedy, stable_hash
@@ -103,15 +103,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         case = prepare(estate)
         timed("risk", began)
         began = time.monotonic()
-        result = solve_case(case, Search(effort=arguments.effort, gap=arguments.gap / 100))
+        result = Planner(Search(effort=arguments.effort, gap=arguments.gap / 100)).solve(case)
         timed("solve", began)
         began = time.monotonic()
         settings = Settings(seed=0, effort=arguments.effort, gap=arguments.gap / 100, time_limit_seconds=None)
-        plan = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=began)
+        plan = Composer(estate, case, settings, folder / "plan.json", began).compose(result)
         timed("verify and compose", began)
         if arguments.one == 0:
-            result = solve_case(case, Search(effort=arguments.effort, gap=arguments.gap / 100))
-            again = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=0)
+            result = Planner(Search(effort=arguments.effort, gap=arguments.gap / 100)).solve(case)
+            again = Composer(estate, case, settings, folder / "plan.json", 0).compose(result)
             figures["identical_twice"] = _comparable(plan) == _comparable(again)
     instance = case.problem.instance
     others = {"stable hash": stable_hash(instance, [item.vm_id for item in case.inventory.items])}

@@ -29,8 +29,8 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.snapshot_timing import NUM_DELAYS
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, DEFAULT_SNAPSHOT_MINUTES, HORIZON_DAYS, NUM_OPTIONS
-from optimizer.plan import prepare_forecast, solve_case
-from optimizer.plan.make.compose import predict_change
+from optimizer.plan import Case, Planner
+from optimizer.plan.make.summary import predict_change
 from optimizer.risk.forecast import Forecast, forecast_history
 from optimizer.risk.history import RiskHistory, count_blocks
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
@@ -197,8 +197,8 @@ def _plan_services(
     inventory: Inventory, forecast: Forecast, seed: int
 ) -> tuple[npt.NDArray[np.int64], Expectation | None]:
     """Plan with the solver and its default rules, which spread every service."""
-    case = prepare_forecast(inventory, Rules(), forecast)
-    result = solve_case(case, Search())
+    case = Case.of(inventory, Rules(), forecast)
+    result = Planner(Search()).solve(case)
     assert isinstance(result, Solved)
     return result.options, predict_change(case, result.options, seed)
 

@@ -19,7 +19,7 @@ import numpy as np
 from optimizer.documents.plan_document import Settings
 from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
-from optimizer.plan.case import Case
+from optimizer.plan import Case
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
@@ -105,7 +105,7 @@ class Trajectory:
 def ours(task: Task) -> dict[str, Any]:
     """Instance in memory to verified plan: solve, derive the changes, verify, compose."""
     from optimizer.engine import open_engine
-    from optimizer.plan.make.compose import compose_plan
+    from optimizer.plan.make.compose import Composer
     from optimizer.solve.search.solver import solve
 
     began = time.monotonic()
@@ -115,7 +115,7 @@ def ours(task: Task) -> dict[str, Any]:
     solved = time.monotonic()
     emit(seconds=round(solved - began, 3), cost=result.cost.total, bound=result.bound, stage="solved")
     settings = Settings(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds)
-    plan = compose_plan(task.estate, task.case, result, settings, path=Path("plan.json"), began=began)
+    plan = Composer(task.estate, task.case, settings, Path("plan.json"), began).compose(result)
     return {
         "cost": plan.summary.cost.plan,
         "bound": result.bound,

@@ -11,7 +11,7 @@ from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType,
 from optimizer.model.occupancy import expected_overlaps
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, Recurrence
-from optimizer.plan import prepare_forecast, solve_case
+from optimizer.plan import Case, Planner
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.search.solved import Solved
@@ -77,7 +77,7 @@ def plan_with_spreading(
     today
         Shape (V,): UTC start option of each VM.
     """
-    result = solve_case(prepare_forecast(inventory, Rules(), forecast), Search(gap=0.0))
+    result = Planner(Search(gap=0.0)).solve(Case.of(inventory, Rules(), forecast))
     assert isinstance(result, Solved)
     return result.options.astype(np.intp), {
         "overlaps_today": float(expected_overlaps(inventory, np.asarray(today, dtype=np.int64)).sum()),

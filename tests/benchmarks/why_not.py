@@ -26,8 +26,7 @@ from optimizer.demo.generate import generate_demo
 from optimizer.estate.folder import open_estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan import prepare, prepare_forecast, solve_case
-from optimizer.plan.case import Case
+from optimizer.plan import Case, Planner, prepare
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.problem.limits import Limits
@@ -234,7 +233,7 @@ def draws(base: Case, vms: int) -> Iterator[tuple[int, Case, bool]]:
     """Rule sets for an estate that are proven to have no schedule: number, case, whether a VM is stuck by itself."""
     for number in itertools.count():
         rules = random_rules(np.random.default_rng([vms, number]), base.inventory)
-        case = prepare_forecast(base.inventory, rules, base.forecast)
+        case = Case.of(base.inventory, rules, base.forecast)
         limits = Limits(case.problem.instance, case.problem.restrictions, case.rules)
         if Feasibility(limits, Budget(WORK)).check(limits.all).outcome is Outcome.INFEASIBLE:
             yield number, case, bool(len(stuck(limits.forbidden(limits.all))))
@@ -258,7 +257,7 @@ def ask(case: Case, draw: int, is_stuck: bool) -> Row:
     """Look for a schedule as ``plan`` does, and note what is told when."""
     watch, answer = Stopwatch(), None
     try:
-        solve_case(case, Search(), tell=watch.tell)
+        Planner(Search(), tell=watch.tell).solve(case)
     except (NoScheduleError, NotFoundWithinEffortError) as exc:
         answer = exc.answer
     first = watch.first
@@ -290,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             generate_demo(Path(folder) / str(vms), vms=vms)
             base = prepare(open_estate(Path(folder) / str(vms)))
             if not rows:
-                solve_case(base, Search())  # compiles what has not been compiled yet
+                Planner(Search()).solve(base)  # compiles what has not been compiled yet
             for draw, case, is_stuck in chosen(base, vms, each, given.skip // len(given.vms)):
                 row = ask(case, draw, is_stuck)
                 rows.append(row)

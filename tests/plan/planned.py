@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from optimizer.documents import PlanDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rules
-from optimizer.plan import Case, make_plan_of, prepare
+from optimizer.plan import Case, prepare
+from optimizer.workflow import make_plan_of
 
 EFFORT = 2
 

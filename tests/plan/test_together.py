@@ -21,12 +21,12 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import expected_overlaps, item_services
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.snapshot_timing import USUAL_TIMING
-from optimizer.plan import make_plan_of, prepare
+from optimizer.plan import prepare
 from optimizer.plan.case import Case
+from optimizer.plan.notes.search_notes import notes_on_spreading
 from optimizer.plan.together import (
     MOST_PRICED,
     keep_promise,
-    notes_on_spreading,
     services_together,
     spread_where_it_pays,
 )
@@ -37,7 +37,7 @@ from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.questions import Problem as SolverProblem
 from optimizer.solve.search.solved import Solved
-from optimizer.workflow import explain_vm
+from optimizer.workflow import explain_vm, make_plan_of
 from tests.cli.command_line import run
 from tests.plan.planned import Planned
 from tests.prices import fixed_prices

@@ -9,7 +9,7 @@ import pytest
 from optimizer.model.occupancy import expected_overlaps, weighted_overlaps
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan import make_plan_of, prepare
+from optimizer.plan import prepare
 from optimizer.plan.notes.weight_notes import notes_on_weights
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.audit import render_audit
@@ -20,7 +20,7 @@ from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
 from optimizer.verifier.verify import verify
-from optimizer.workflow import audit_case, explain_vm
+from optimizer.workflow import audit_case, explain_vm, make_plan_of
 from tests.plan.planned import Planned, planned
 from tests.prices import fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_cost, only, policy

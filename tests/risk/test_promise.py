@@ -10,8 +10,8 @@ import pytest
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan import prepare_forecast
-from optimizer.plan.make.compose import predict_change
+from optimizer.plan import Case
+from optimizer.plan.make.summary import predict_change
 from optimizer.risk.clusters import find_clusters
 from optimizer.risk.credit import FoldGains, believe_gains
 from optimizer.risk.folds import Folds
@@ -306,7 +306,7 @@ def test_a_plan_is_judged_on_all_starts_that_rules_allow() -> None:
     history, _ = simulate(Setting(num_vms=6, num_days=30, profiled=0.0), np.random.default_rng(0))
     forecast = forecast_history(history)
     inventory = made_up_inventory(forecast.vm_ids, np.full(6, 46), 0, AS_OF, service_size=3)
-    case = prepare_forecast(inventory, Rules(), forecast)
+    case = Case.of(inventory, Rules(), forecast)
     options = np.array([46, 10, 4, 46, 10, 4])
     predicted = predict_change(case, options, 0)
     assert not case.problem.instance.allowed.all()

@@ -13,7 +13,7 @@ from optimizer.estate import Estate, EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan import Case, prepare_forecast
+from optimizer.plan import Case
 from optimizer.ports import Resource
 from optimizer.risk.forecast import Evidence, Forecast
 from tests.plan.estates import GROUP, item, machine, policy_id, standard_policy, vm_id
@@ -99,7 +99,7 @@ def case_of(
     estate: Estate, rules: Rules | None = None, probability: Mapping[str, Mapping[str, float]] | None = None
 ) -> Case:
     """Prepare a case from a risk that is given; see :func:`forecast_of`."""
-    return prepare_forecast(estate.inventory(), rules or Rules(), forecast_of(estate, probability))
+    return Case.of(estate.inventory(), rules or Rules(), forecast_of(estate, probability))
 
 
 __all__ = [

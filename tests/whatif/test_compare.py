@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optimizer.documents import PlanDocument
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
-from optimizer.plan import Case
+from optimizer.plan import Case, Planned
 from optimizer.solve import Solved
 from optimizer.whatif.compare import (
     TINY,
@@ -23,7 +23,6 @@ from optimizer.whatif.compare import (
     start_changes,
     worth_a_move,
 )
-from optimizer.whatif.planned import Planned
 from tests.prices import FIXED_PRICES, fixed_prices
 from tests.whatif.small import case_of, estate_of, three_vms
 

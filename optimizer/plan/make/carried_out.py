@@ -15,7 +15,7 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
-from optimizer.plan.make.compose import changes_to
+from optimizer.plan.make.case_writes import CaseWrites
 from optimizer.plan.together import keep_promise
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search, Solved
 
@@ -26,7 +26,7 @@ LEAST_SHARE = 0.15
 """Share of the time limit that is left for such a schedule even if the search has used all of it."""
 
 
-def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Solved], search: Search) -> Solved:
+def solve_in_order(writes: CaseWrites, solve_case: Callable[[Case], Solved], search: Search) -> Solved:
     """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
     If the cheapest schedule has no order of writes, the order becomes part of the problem
@@ -36,10 +36,8 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
 
     Parameters
     ----------
-    case
-        Case to solve.
-    known
-        ARM ids of every policy of the estate.
+    writes
+        Writes of the case to solve.
     solve_case
         Solves a case, or raises an error.
     search
@@ -56,24 +54,24 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
     NotFoundWithinEffortError
         No schedule was found that can be carried out, and today's schedule breaks a rule.
     """
-    clock = search.clock()
-    result, known = solve_case(case), tuple(known)
-    stuck = changes_to(case, result.options, known).stuck
+    clock, case = search.clock(), writes.case
+    result = solve_case(case)
+    stuck = writes.stuck(result.options)
     if not stuck:
         return result
-    options, bound = in_stages(case, result.options, stuck, known, search, clock.left())
-    found = [] if options is None else [_Found(options)]
+    options, bound = in_stages(writes, result.options, stuck, search, clock.left())
     bound = max(result.bound, bound)
-    if not any(_is_good_enough(case, result, one, bound, search.gap) for one in found):
-        found += _with_vms_held(case, result, stuck, known, solve_case, lambda: bool(found) and clock.over())
+    candidates = [] if options is None else [_Candidate(options)]
+    if not any(_is_good_enough(case, result, candidate, bound, search.gap) for candidate in candidates):
+        candidates += _with_vms_held(writes, result, solve_case, lambda: bool(candidates) and clock.over())
     if result.reference_name == "today":
-        found.append(_Found(case.problem.instance.today))
-    if not found:
+        candidates.append(_Candidate(case.problem.instance.today))
+    if not candidates:
         raise NotFoundWithinEffortError(
             "no schedule was found that can be carried out: VMs would have to change places under rules that must "
             "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
         )
-    best = min(found, key=lambda one: case.problem.cost(one.options).total)
+    best = min(candidates, key=lambda candidate: case.problem.cost(candidate.options).total)
     cost = case.problem.cost(best.options)
     chosen = replace(
         result,
@@ -83,44 +81,42 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
         spreading_costs=best.spreading_costs,
         ended_by=result.ended_by if _is_good_enough(case, result, best, bound, search.gap) else "order",
     )
-    return spread_in_order(case, chosen, search.seed, known)
+    return spread_in_order(writes, chosen, search.seed)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Candidate:
     """A schedule that can be carried out, and what of its cost spreads services."""
 
     options: IntArray
     spreading_costs: float = 0.0
 
 
-def _is_good_enough(case: Case, result: Solved, found: _Found, bound: float, gap: float) -> bool:
+def _is_good_enough(case: Case, result: Solved, candidate: _Candidate, bound: float, gap: float) -> bool:
     """Whether a schedule leaves open no more than the search was allowed to."""
-    searched = case.problem.cost(found.options).total - found.spreading_costs
+    searched = case.problem.cost(candidate.options).total - candidate.spreading_costs
     return replace(result, bound=bound).leaves_open_at_most(gap, searched)
 
 
-def spread_in_order(case: Case, result: Solved, seed: int, known: Iterable[str]) -> Solved:
+def spread_in_order(writes: CaseWrites, result: Solved, seed: int) -> Solved:
     """Spread the services of a schedule if the schedule can still be carried out then."""
-    if not case.problem.is_kept_by(result.options):
+    if not writes.case.problem.is_kept_by(result.options):
         return result
-    spread = keep_promise(case, result, seed)
-    return result if changes_to(case, spread.options, known).stuck else spread
+    spread = keep_promise(writes.case, result, seed)
+    return result if writes.stuck(spread.options) else spread
 
 
 def in_stages(
-    case: Case, options: IntArray, stuck: Sequence[int], known: Iterable[str], search: Search, left: float | None
+    writes: CaseWrites, options: IntArray, stuck: Sequence[int], search: Search, left: float | None
 ) -> tuple[IntArray | None, float]:
     """Cheapest schedule found whose VMs move in stages, with ties settled, and a bound on schedules with an order.
 
     Parameters
     ----------
-    case
-        Case to solve.
+    writes
+        Writes of the case to solve.
     options, stuck
         A schedule, and the VMs that no order of writes can bring to it.
-    known
-        ARM ids of every policy of the estate.
     search
         Settings of the search.
     left
@@ -132,46 +128,44 @@ def in_stages(
         Shape (V,): the schedule; None if none was found that can be carried out.  And the proven lower bound on the
         cost of every schedule that has an order of writes; ``-inf`` if nothing is proven.
     """
-    hint, rows = options.copy(), list(stuck)
-    hint[rows] = case.problem.instance.today[rows]
+    problem, hint, rows = writes.case.problem, options.copy(), list(stuck)
+    hint[rows] = problem.instance.today[rows]
     seconds = None
     if left is not None and search.time_limit_seconds is not None:
         seconds = max(left, LEAST_SHARE * search.time_limit_seconds)
-    staged = case.problem.in_stages(hint, stuck, search, seconds)
+    staged = problem.in_stages(hint, stuck, search, seconds)
     bound = -math.inf if staged.bound is None else staged.bound
     if staged.options is None:
         return None, bound
-    improved = case.problem.improved(staged.options)
-    for found in (case.problem.with_ties_settled(improved), improved, staged.options):
-        if case.problem.is_kept_by(found) and not changes_to(case, found, known).stuck:
-            return found, bound
+    improved = problem.improved(staged.options)
+    for schedule in (problem.with_ties_settled(improved), improved, staged.options):
+        if _is_possible(writes, schedule):
+            return schedule, bound
     return None, bound
 
 
 def _with_vms_held(
-    case: Case,
+    writes: CaseWrites,
     result: Solved,
-    stuck: Sequence[int],
-    known: tuple[str, ...],
     solve_case: Callable[[Case], Solved],
     should_stop: Callable[[], bool],
-) -> list[_Found]:
+) -> list[_Candidate]:
     """Schedules that can be carried out because VMs that are stuck stay where they are."""
-    more: list[_Found] = []
-    held, again = np.zeros(case.problem.instance.num_vms, dtype=np.bool_), result
+    more: list[_Candidate] = []
+    held, again = np.zeros(writes.case.problem.instance.num_vms, dtype=np.bool_), result
     for attempt in range(MOST_ATTEMPTS + 1):
-        more += [_Found(options) for options in _without(case, again.options, stuck, known)]
+        stuck = writes.stuck(again.options)
+        if not stuck:
+            more.append(_Candidate(again.options, again.spreading_costs))
+            break
+        more += map(_Candidate, _without(writes, again.options, stuck))
         held[list(stuck)] = True
-        holding = _hold(case, held)
+        holding = _hold(writes.case, held)
         if attempt == MOST_ATTEMPTS or holding is None or should_stop():
             break
         try:
             again = solve_case(holding)
         except (NoScheduleError, NotFoundWithinEffortError):
-            break
-        stuck = changes_to(case, again.options, known).stuck
-        if not stuck:
-            more.append(_Found(again.options, again.spreading_costs))
             break
     return more
 
@@ -188,12 +182,16 @@ def _hold(case: Case, held: np.ndarray) -> Case | None:
     return replace(case, problem=case.problem.with_instance(replace(instance, allowed=allowed)))
 
 
-def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[str, ...]) -> list[IntArray]:
+def _without(writes: CaseWrites, options: IntArray, stuck: Iterable[int]) -> list[IntArray]:
     """States that the changes reach before VMs get stuck, as they are and improved by single moves, if rules allow."""
-    instance, reached = case.problem.instance, options.copy()
+    problem, reached = writes.case.problem, options.copy()
     rows = list(stuck)
-    reached[rows] = instance.today[rows]
-    if not case.problem.is_kept_by(reached):
+    reached[rows] = problem.instance.today[rows]
+    if not problem.is_kept_by(reached):
         return []
-    states = [reached, case.problem.improved(reached)]
-    return [state for state in states if case.problem.is_kept_by(state) and not changes_to(case, state, known).stuck]
+    return [state for state in (reached, problem.improved(reached)) if _is_possible(writes, state)]
+
+
+def _is_possible(writes: CaseWrites, options: IntArray) -> bool:
+    """Whether a schedule keeps every rule, and an order of writes leads to it."""
+    return writes.case.problem.is_kept_by(options) and not writes.stuck(options)

@@ -41,6 +41,24 @@ class EarlierPlan:
     estate: str
     later: Mapping[ArmId, int] = field(default_factory=dict)
 
+    @classmethod
+    def read(cls, path: str | Path) -> EarlierPlan:
+        """Read the plan that a new plan starts from.
+
+        Raises
+        ------
+        PlanFormatError
+            The file is missing, is not a plan, or was edited.
+        """
+        path = Path(path)
+        plan = read_plan(path)
+        starts = {entry.vm: parse_start(entry.start) for entry in plan.schedule}
+        later = () if plan.summary.toward is None else plan.summary.toward.later
+        moves = {move.vm: parse_start(move.start) for move in later}
+        source = EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint)
+        estate = plan.estate.path if is_url(plan.estate.path) else os.path.normpath(path.parent / plan.estate.path)
+        return cls(source, starts, estate, moves)
+
     def target_in(self, inventory: Inventory) -> IntArray:
         """Schedule that the plan leads to if it is a step of ``plan --toward``; shape (num_items,).
 
@@ -85,21 +103,3 @@ class EarlierPlan:
 
 def _vms(number: int) -> str:
     return "1 VM" if number == 1 else f"{number:,} VMs"
-
-
-def read_earlier(path: str | Path) -> EarlierPlan:
-    """Read the plan that a new plan starts from.
-
-    Raises
-    ------
-    PlanFormatError
-        The file is missing, is not a plan, or was edited.
-    """
-    path = Path(path)
-    plan = read_plan(path)
-    starts = {entry.vm: parse_start(entry.start) for entry in plan.schedule}
-    later = () if plan.summary.toward is None else plan.summary.toward.later
-    moves = {one.vm: parse_start(one.start) for one in later}
-    source = EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint)
-    estate = plan.estate.path if is_url(plan.estate.path) else os.path.normpath(path.parent / plan.estate.path)
-    return EarlierPlan(source, starts, estate, moves)

@@ -14,7 +14,8 @@ from optimizer.model.occupancy import expected_overlaps, service_occupancy, weig
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.make.carried_out import in_stages, spread_in_order
-from optimizer.plan.make.compose import changes_to, known_policies, to_check
+from optimizer.plan.make.case_writes import CaseWrites
+from optimizer.plan.make.claims import to_check
 from optimizer.plan.make.diff import Diff
 from optimizer.ports import Progress, no_progress
 from optimizer.solve import Search, Solved
@@ -58,42 +59,47 @@ def trace_curve(
     VerificationError
         A point did not pass the verifier, which is a bug.
     """
-    found: list[_Point] = []
-    clock = search.clock()
-    plan = _drafted(estate, case, result.cost.num_moves, result.bound, result.options)
+    clock, writes = search.clock(), CaseWrites.of(estate, case)
+    plan = _drafted(writes, result.cost.num_moves, result.bound, result.options)
+    curve: list[_Point] = []
     points = [*case.problem.trace_moves(result, search, progress)]
-    for done, point in enumerate(points):
-        drafted = _drafted(estate, case, point.max_moves, point.bound, point.options)
+    for done, point in enumerate(points, start=1):
+        drafted = _drafted(writes, point.max_moves, point.bound, point.options)
         if drafted.diff.stuck and not clock.over():
-            drafted = _in_order(estate, case, drafted, search, clock.left())
-        checked = _checked(estate, case, drafted, (plan, *found[-1:]))
-        found += [] if checked is None else [checked]
-        progress("verify moves", done + 1, len(points))
-    if not found or plan.cost < found[-1].cost - result.spreading_costs - LEAST_GAIN:
-        found.append(plan)  # cheaper schedules with fewer moves cannot be carried out
-    last, most = found[-1], case.problem.instance.max_moves
-    # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.
-    proven = [point.bound for point in points if most is not None and point.max_moves >= most]
-    bound = min(max([result.bound, *proven]), last.cost)
-    ended = result.with_schedule(case.problem.instance, last.options, bound)
-    spread = spread_in_order(case, ended, search.seed, known_policies(estate))
-    written = _drafted(estate, case, spread.cost.num_moves, bound, spread.options)
-    return _curve(case, found, None if spread is ended else written), spread
+            drafted = _in_order(writes, drafted, search, clock.left())
+        best = _cheapest_possible(drafted, (plan, *curve[-1:]))
+        if best is not None:
+            _verify(estate, case, best)
+            curve.append(best)
+        progress("verify moves", done, len(points))
+    if not curve or plan.cost < curve[-1].cost - result.spreading_costs - LEAST_GAIN:
+        curve.append(plan)  # cheaper schedules with fewer moves cannot be carried out
+    bounds = [(point.max_moves, point.bound) for point in points]
+    bound = _bound_of_plan(case, result, bounds, curve[-1])
+    ended = result.with_schedule(case.problem.instance, curve[-1].options, bound)
+    spread = spread_in_order(writes, ended, search.seed)
+    written = _drafted(writes, spread.cost.num_moves, bound, spread.options)
+    return _curve(case, curve, None if spread is ended else written), spread
 
 
-def _in_order(estate: Estate, case: Case, point: _Point, search: Search, left: float | None) -> _Point:
+def _bound_of_plan(case: Case, result: Solved, bounds: Sequence[tuple[int, float]], last: _Point) -> float:
+    """Bound of the last point: one for this number of moves, or for more, also bounds the plan, which has no more."""
+    most = case.problem.instance.max_moves
+    proven = [bound for max_moves, bound in bounds if most is not None and max_moves >= most]
+    return min(max([result.bound, *proven]), last.cost)
+
+
+def _in_order(writes: CaseWrites, point: _Point, search: Search, left: float | None) -> _Point:
     """A point with a schedule that has an order of writes, because its own has none, if such a schedule is found."""
-    instance = replace(case.problem.instance, max_moves=point.max_moves)
-    limited = replace(case, problem=case.problem.with_instance(instance))
-    options, bound = in_stages(limited, point.options, point.diff.stuck, known_policies(estate), search, left)
-    if options is None:
-        return point
-    return _drafted(estate, case, point.max_moves, max(point.bound, bound), options)
+    problem = writes.case.problem
+    instance = replace(problem.instance, max_moves=point.max_moves)
+    limited = replace(writes, case=replace(writes.case, problem=problem.with_instance(instance)))
+    options, bound = in_stages(limited, point.options, point.diff.stuck, search, left)
+    return point if options is None else _drafted(writes, point.max_moves, max(point.bound, bound), options)
 
 
-def _drafted(estate: Estate, case: Case, max_moves: int, bound: float, options: IntArray) -> _Point:
-    diff = changes_to(case, options, known_policies(estate))
-    return _Point(max_moves, bound, options, diff, case.problem.cost(options).total)
+def _drafted(writes: CaseWrites, max_moves: int, bound: float, options: IntArray) -> _Point:
+    return _Point(max_moves, bound, options, writes.changes_to(options), writes.case.problem.cost(options).total)
 
 
 def _curve(case: Case, found: Sequence[_Point], spread: _Point | None) -> MovesCurve:
@@ -108,30 +114,36 @@ def _curve(case: Case, found: Sequence[_Point], spread: _Point | None) -> MovesC
     )
 
 
-def _checked(estate: Estate, case: Case, point: _Point, known: Sequence[_Point]) -> _Point | None:
-    """Verified point, with another known schedule of at most as many moves if that one costs less.
+def _cheapest_possible(point: _Point, known: Sequence[_Point]) -> _Point | None:
+    """The point, with another known schedule of at most as many moves if that one costs less or can be carried out.
 
     Only the changes show whether rules between VMs hold after every write.  None if no schedule can be carried out.
     """
-    fitting = [point, *(one for one in known if one.max_moves <= point.max_moves)]
-    possible = [one for one in fitting if not one.diff.stuck]
-    if not possible:
-        return None
-    cheapest = min(possible, key=lambda one: one.cost)
-    best = replace(cheapest, max_moves=point.max_moves, bound=point.bound)
-    _, met = service_occupancy(case.inventory, best.options)
+    fitting = (point, *(other for other in known if other.max_moves <= point.max_moves))
+    cheapest = min((other for other in fitting if not other.diff.stuck), key=lambda other: other.cost, default=None)
+    return None if cheapest is None else replace(cheapest, max_moves=point.max_moves, bound=point.bound)
+
+
+def _verify(estate: Estate, case: Case, point: _Point) -> None:
+    """Verify a point like a plan of its own.
+
+    Raises
+    ------
+    VerificationError
+        The point did not pass, which is a bug.
+    """
+    _, met = service_occupancy(case.inventory, point.options)
     claims = Claims(
-        cost=best.cost,
-        overlaps=float(expected_overlaps(case.inventory, best.options).sum()),
-        weighted_overlaps=float(weighted_overlaps(case.inventory, best.options, case.problem.instance.weight).sum()),
-        working_hours_starts=working_hours_starts(case.inventory, case.rules.working_hours, best.options),
+        cost=point.cost,
+        overlaps=float(expected_overlaps(case.inventory, point.options).sum()),
+        weighted_overlaps=float(weighted_overlaps(case.inventory, point.options, case.problem.instance.weight).sum()),
+        working_hours_starts=working_hours_starts(case.inventory, case.rules.working_hours, point.options),
         peak=int(met.max(initial=0)),
         bound=point.bound,
     )
     limited = replace(case, rules=case.rules.model_copy(update={"max_moves": point.max_moves}))
-    starts = [format_start(option) for option in best.options.tolist()]
-    require_verified(to_check(estate, limited, starts, best.diff), claims)
-    return best
+    starts = [format_start(option) for option in point.options.tolist()]
+    require_verified(to_check(estate, limited, starts, point.diff.changes), claims)
 
 
 def _entry(case: Case, point: _Point, gain_share: float) -> MovesPoint:

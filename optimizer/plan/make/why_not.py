@@ -7,7 +7,6 @@ from collections.abc import Callable
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
-from optimizer.plan.preparation import prepare_forecast
 from optimizer.ports import ignore
 from optimizer.solve import (
     Diagnosis,
@@ -61,7 +60,6 @@ def diagnose_case(
 
 def _unsolved(case: Case) -> Unsolved:
     def problem_of(inventory: Inventory, rules: Rules) -> Problem:
-        table = case.table if inventory is case.inventory else None
-        return prepare_forecast(inventory, rules, case.forecast, case.recently_moved, table).problem
+        return case.changed(inventory=None if inventory is case.inventory else inventory, rules=rules).problem
 
     return Unsolved(case.inventory, case.problem, problem_of)

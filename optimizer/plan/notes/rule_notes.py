@@ -15,7 +15,6 @@ from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import MINUTES_PER_WEEK, ROLLOUT_DAYS, START_WINDOW_MINUTES, Recurrence
-from optimizer.solve import Solved
 
 LAST_DAY = date(9998, 12, 31)
 """Last day that counts as finite: a freeze until this day never ends."""
@@ -150,17 +149,3 @@ def first_day_outside(ranges: Sequence[DateRange], begin: date) -> date | None:
                 return None
             day = one.last + timedelta(days=1)
     return day
-
-
-def notes_on_order(rules: Rules, result: Solved) -> list[str]:
-    """Explain that cheaper schedules have no order of writes, if the plan has one that costs more for this reason."""
-    if result.stopped != "order":
-        return []
-    names = [repr(rule.name) for rule in rules.rule if rule.cap is not None or rule.separate or rule.order]
-    between = f"{'rule' if len(names) == 1 else 'rules'} {', '.join(names)}" if names else "every limit"
-    note = (
-        f"the search found cheaper schedules, but no order of writes for them that keeps {between} after every single "
-        "write; the plan is the cheapest schedule found that has such an order. The proven bound ignores the order of "
-        f"writes, so the gap of {result.gap:.2f} may be impossible to close"
-    )
-    return [note]

@@ -16,8 +16,9 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
-from optimizer.plan.explanations.explain import Solution, explain, reasons
+from optimizer.plan.explanations.explain import explain_solution
 from optimizer.plan.explanations.observed_note import notes_on_observed
+from optimizer.plan.explanations.reasons import Solution, reasons
 from optimizer.plan.explanations.vm_overlaps import VmOverlaps
 from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
@@ -57,7 +58,7 @@ def solution_of(made: Planned) -> Solution:
 
 def explanations(made: Planned) -> list[Explanation]:
     solution = solution_of(made)
-    return [explain(made.plan, solution, entry.vm) for entry in made.plan.schedule]
+    return [explain_solution(made.plan, solution, entry.vm) for entry in made.plan.schedule]
 
 
 @pytest.mark.thorough
@@ -117,7 +118,7 @@ def test_an_explanation_agrees_with_the_schedule(made: Planned) -> None:
 
 def test_windows_met_counts_the_service(imported: Planned) -> None:
     """Today all twelve of erp meet; where the plan puts one, those that it says are there."""
-    found = explain(imported.plan, solution_of(imported), "erp-00")
+    found = explain_solution(imported.plan, solution_of(imported), "erp-00")
     assert found.proposed.windows_met <= imported.plan.summary.peak_concurrency.plan
     starts = {entry.start_utc for entry in imported.plan.schedule if entry.service == "erp" and entry.vm != "erp-00"}
     assert (found.proposed.windows_met == 1) == all(
@@ -273,7 +274,7 @@ def test_a_gain_that_is_not_counted_is_no_reason(imported: Planned) -> None:
     assert any("no gain in risk is counted for it" in reason for reason in not_believed)
     solution = with_credit(imported, 0.0, 100)
     for entry, reason in zip(imported.plan.schedule, not_believed, strict=True):
-        notes = explain(imported.plan, solution, entry.vm).notes
+        notes = explain_solution(imported.plan, solution, entry.vm).notes
         assert not (any("counts no gain" in note for note in notes) and "at-risk backups" in reason)
 
 
@@ -299,7 +300,9 @@ def test_a_vm_is_found_in_any_case(imported: Planned, name: str) -> None:
 def test_a_vm_is_found_by_arm_id_and_by_name(arm: Planned) -> None:
     """In an estate of Azure either will do."""
     vm_id = arm.plan.schedule[0].vm
-    assert explain(arm.plan, solution_of(arm), vm_id.upper()) == explain(arm.plan, solution_of(arm), "app-00")
+    assert explain_solution(arm.plan, solution_of(arm), vm_id.upper()) == explain_solution(
+        arm.plan, solution_of(arm), "app-00"
+    )
 
 
 def test_an_unknown_vm_gives_near_names(imported: Planned) -> None:
@@ -319,7 +322,7 @@ def test_a_vm_that_is_not_planned_is_told_why(arm: Planned, vm: str) -> None:
     (item,) = [one for one in arm.case.inventory.idle_items if one.vm_id.endswith("/stopped")]
     asked = item.vm_id if vm == "by id" else vm
     with pytest.raises(DataError) as raised:
-        explain(arm.plan, solution_of(arm), asked)
+        explain_solution(arm.plan, solution_of(arm), asked)
     assert (
         str(raised.value) == f"{asked!r} is protected (policy 'nightly') but not part of the plan: {item.unwritable}"
     )
@@ -332,7 +335,7 @@ def test_a_vm_without_a_policy_is_told_so(arm: Planned) -> None:
     estate = Estate(arm.estate.path, document.model_copy(update={"vms": (*document.vms, alone)}))
     solution = replace(solution_of(arm), case=replace(arm.case, inventory=estate.inventory()))
     with pytest.raises(DataError, match="'alone' is in the estate but not part of the plan: no policy backs it up"):
-        explain(arm.plan, solution, "alone")
+        explain_solution(arm.plan, solution, "alone")
 
 
 def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
@@ -342,7 +345,7 @@ def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
     estate = Estate(arm.estate.path, document.model_copy(update={"vms": (*twins, *document.vms[2:])}))
     solution = replace(solution_of(arm), case=replace(arm.case, inventory=estate.inventory()))
     with pytest.raises(DataError, match=r"'same' is the name of 2 VMs; give the id of one: .*app-00, .*app-01"):
-        explain(arm.plan, solution, "same")
+        explain_solution(arm.plan, solution, "same")
 
 
 @pytest.mark.thorough
@@ -355,7 +358,7 @@ def test_a_vm_that_a_limit_keeps_from_moving_says_so(imported: Planned) -> None:
     assert stays
     named = 0
     for entry in stays:
-        found = explain(limited.plan, solution, entry.vm)
+        found = explain_solution(limited.plan, solution, entry.vm)
         saves = [one.saves for one in found.limits if one.name == "max_moves"]
         if saves and saves[0] > 0.005:
             assert "max_moves leaves no room for" in entry.reason

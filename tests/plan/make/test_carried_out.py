@@ -14,8 +14,8 @@ from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.plan.case import Case
 from optimizer.plan.make.carried_out import solve_in_order
-from optimizer.plan.make.compose import changes_to
-from optimizer.plan.notes.rule_notes import notes_on_order
+from optimizer.plan.make.case_writes import CaseWrites
+from optimizer.plan.notes.search_notes import notes_on_order
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve.effort.search_settings import Search
@@ -68,11 +68,11 @@ def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:
     first = solved(case)
     assert isinstance(first, Solved)
     assert first.options.tolist() == [20, 4, 40]
-    assert changes_to(case, first.options, ()).stuck == (0, 1)
-    result = solve_in_order(case, (), solved, SEARCH)
+    assert CaseWrites(case).changes_to(first.options).stuck == (0, 1)
+    result = solve_in_order(CaseWrites(case), solved, SEARCH)
     assert isinstance(result, Solved)
     assert result.options.tolist() == [4, 20, 40]
-    assert changes_to(case, result.options, ()).stuck == ()
+    assert CaseWrites(case).changes_to(result.options).stuck == ()
     assert (result.is_optimal, result.stopped) == (True, "gap")
     assert result.bound > first.bound + 5
 
@@ -80,7 +80,7 @@ def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:
 def test_an_order_that_makes_room_under_a_cap_is_found() -> None:
     """A VM that goes to a free half hour opens the way for the one that wants its place: all move, proven optimal."""
     case = case_of(swap(third=False), Rules(rule=(ONE_AT_A_TIME,)), wishes(20, 30))
-    result = solve_in_order(case, (), solved, SEARCH)
+    result = solve_in_order(CaseWrites(case), solved, SEARCH)
     assert isinstance(result, Solved)
     assert result.options.tolist() == [20, 30]
     assert result.is_optimal
@@ -96,7 +96,7 @@ def test_it_is_said_that_cheaper_schedules_have_no_order_of_writes() -> None:
     risk[2:, 36] = 0.0
     rules = Rules(rule=(ONE_AT_A_TIME.model_copy(update={"where": Selector(name="move-*")}),))
     case = case_of(found, rules, risk)
-    result = solve_in_order(case, (), solved, SEARCH)
+    result = solve_in_order(CaseWrites(case), solved, SEARCH)
     assert result.options.tolist() == [4, 20, *[36] * NUM_STAGES]
     assert (result.is_optimal, result.stopped) == (False, "order")
     assert result.gap > 5
@@ -116,7 +116,7 @@ def test_it_is_said_where_no_schedule_can_be_carried_out() -> None:
     rules = Rules(rule=(ONE_AT_A_TIME, *only), max_risk_increase=100.0)
     case = case_of(swap(third=False), rules, wishes(20, 4))
     with pytest.raises(NotFoundWithinEffortError, match="VMs would have to change places"):
-        solve_in_order(case, (), solved, SEARCH)
+        solve_in_order(CaseWrites(case), solved, SEARCH)
 
 
 def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
@@ -131,8 +131,8 @@ def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
         asked.append(one)
         return solved(one)
 
-    result = solve_in_order(case, (), once, SEARCH)
+    result = solve_in_order(CaseWrites(case), once, SEARCH)
     assert len(asked) == 1
     assert (result.cost.num_moves, result.cost.writes) == (2, 1)
-    diff = changes_to(case, replace(result).options, ())
+    diff = CaseWrites(case).changes_to(replace(result).options)
     assert (diff.detours, diff.stuck) == (1, ())

@@ -13,9 +13,11 @@ from optimizer.documents.plan_document import ReassignItem, Settings
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan import prepare, solve_case
+from optimizer.plan import Planner, prepare
 from optimizer.plan.case import Case
-from optimizer.plan.make.compose import changes_to, compose_plan, known_policies, to_check
+from optimizer.plan.make.case_writes import CaseWrites
+from optimizer.plan.make.claims import to_check
+from optimizer.plan.make.compose import Composer
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.instance import WriteLimit
@@ -79,9 +81,9 @@ def test_a_detour_is_paid_for_and_said(estate: Estate, case: Case) -> None:
     cost = evaluate(case.problem.instance, options)
     moved = evaluate(case.problem.instance, case.problem.instance.today).policy_writes + 0.25
     assert (cost.writes, cost.policy_writes) == (1, pytest.approx(moved))
-    found = solve_case(case, Search(effort=1)).with_schedule(case.problem.instance, options, bound=-1.0)
+    found = Planner(Search(effort=1)).solve(case).with_schedule(case.problem.instance, options, bound=-1.0)
     settings = Settings(seed=0, effort=1, time_limit_seconds=None)
-    plan = compose_plan(estate, case, found, settings, path=Path("plan.json"), began=time.monotonic())
+    plan = Composer(estate, case, settings, Path("plan.json"), time.monotonic()).compose(found)
     assert [change.kind for change in plan.changes] == ["create_policy", "reassign_item", "reassign_item"]
     assert plan.summary.policies_created == 1
     assert plan.summary.cost.plan == pytest.approx(cost.total, abs=1e-5)
@@ -91,7 +93,7 @@ def test_a_detour_is_paid_for_and_said(estate: Estate, case: Case) -> None:
 def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case) -> None:
     """The verifier makes the changes one by one: the other way round a full policy gets a ninth VM."""
     options = exchange(case)
-    diff = changes_to(case, options, known_policies(estate))
+    diff = CaseWrites.of(estate, case).changes_to(options)
     starts = [format_start(option) for option in options.tolist()]
     claims = Claims(
         cost=evaluate(case.problem.instance, options).total, overlaps=0.0, working_hours_starts=0.0, peak=0
@@ -103,7 +105,7 @@ def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case)
         ((first, second, creation), "change 1: there is no policy 'nightly-0200'"),
         ((creation, first, first, second), "written more than once"),
     ):
-        checked = replace(to_check(estate, case, starts, diff), changes=changes)
+        checked = replace(to_check(estate, case, starts, diff.changes), changes=changes)
         assert any(fault in found for found in verify(checked, claims)), verify(checked, claims)
 
 
@@ -113,5 +115,5 @@ def test_limits_on_writes_hold_for_the_detour(case: Case) -> None:
     limited = replace(case, problem=case.problem.with_instance(replace(case.problem.instance, write_limits=(limit,))))
     (breach,) = limited.problem.breaches(exchange(case))
     assert breach.limit == Limit("max_policy_writes", LimitKind.POLICY_WRITES)
-    result = solve_case(limited, Search(effort=1))
+    result = Planner(Search(effort=1)).solve(limited)
     assert result.cost.writes == 0

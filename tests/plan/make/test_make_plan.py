@@ -23,11 +23,11 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.set_demands import in_several_sets
 from optimizer.model.timegrid import format_start, parse_start
-from optimizer.plan import make_plan_of, prepare
-from optimizer.plan.explanations.explain import explain
+from optimizer.plan import prepare
+from optimizer.plan.explanations.explain import explain_solution
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.verifier.verify import Checked, Claims, verify
-from optimizer.workflow import audit_case, make_plan
+from optimizer.workflow import audit_case, make_plan, make_plan_of
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
 from tests.plan.explanations.test_explain import solution_of
 from tests.plan.planned import EFFORT, Planned
@@ -522,7 +522,7 @@ def test_a_vm_without_history_has_no_gain_in_any_figure(tmp_path: Path) -> None:
     assert entry.risk == entry.risk_today
     others = [one for one in plan.schedule if one is not entry]
     assert summary.vms_helped == sum(one.risk < one.risk_today - 1e-6 for one in others)
-    explained = explain(plan, solution_of(Planned(estate, case, plan)), "never-seen")
+    explained = explain_solution(plan, solution_of(Planned(estate, case, plan)), "never-seen")
     seen = [one.risk for one in (explained.today, explained.proposed, *explained.alternatives, *explained.forbidden)]
     assert min(seen) == entry.risk_today
     assert any(note.startswith("1 VM (never-seen) has too little load history:") for note in plan.notes)

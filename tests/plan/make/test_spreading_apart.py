@@ -10,10 +10,10 @@ import pytest
 
 from optimizer.documents.plan_document import PlanDocument
 from optimizer.estate.folder import open_estate
-from optimizer.plan import make_plan_of, prepare
+from optimizer.plan import prepare
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
-from optimizer.workflow import import_estate
+from optimizer.workflow import import_estate, make_plan_of
 
 NUM_VMS, DAYS = 5, 28
 

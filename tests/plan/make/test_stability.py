@@ -18,12 +18,12 @@ from optimizer.documents.plan_file import read_plan, write_plan
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan import make_plan_of, prepare, solve_case
+from optimizer.plan import Planner, prepare
 from optimizer.plan.make.moves_curve import trace_curve
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.search.solved import Solved
-from optimizer.workflow import explain_vm, make_plan
+from optimizer.workflow import explain_vm, make_plan, make_plan_of
 from tests.golden.plans import office
 from tests.plan.estates import with_another_month
 from tests.plan.planned import EFFORT, Planned
@@ -198,7 +198,7 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
 def test_a_curve_that_closes_the_gap_makes_the_plan_optimal(imported: Planned) -> None:
     """With no move allowed the curve proves the plan, whatever the search had proven: the status follows."""
     case = prepare(imported.estate, Rules(max_moves=0))
-    result = replace(solve_case(case, Search(effort=1)), bound=-1.0, ended_by="effort")
+    result = replace(Planner(Search(effort=1)).solve(case), bound=-1.0, ended_by="effort")
     assert not result.is_optimal
     _, after = trace_curve(imported.estate, case, result, Search(effort=1))
     assert (after.bound, after.is_optimal, after.stopped) == (after.cost.total, True, "gap")
@@ -243,7 +243,7 @@ def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planne
     rule = Rule(name="midday", where=Selector(frequency=("Daily", "Weekly")), allow=(midday,))
     rules = Rules(rule=(rule,), prices=fixed_prices(move=20.0))
     case = prepare(imported.estate, rules)
-    result = solve_case(case, Search(effort=1))
+    result = Planner(Search(effort=1)).solve(case)
     assert isinstance(result, Solved)
     curve, after = trace_curve(imported.estate, case, result, Search(effort=1))
     assert after.cost.total > evaluate(case.problem.instance, case.problem.instance.today).total

@@ -16,15 +16,15 @@ from optimizer.documents.plan_file import write_plan
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
 from optimizer.model.occupancy import starts_today
-from optimizer.plan import make_plan_of, prepare
-from optimizer.plan.make.earlier import read_earlier
+from optimizer.plan import prepare
+from optimizer.plan.make.earlier import EarlierPlan
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.why_not.no_schedule import NoScheduleError
 from optimizer.verifier.rule_counts import check_left
 from optimizer.verifier.verify import Checked, Claims, verify
-from optimizer.workflow import make_plan
+from optimizer.workflow import make_plan, make_plan_of
 from tests.plan.planned import Planned
 from tests.verifier.test_verify import valid
 
@@ -127,7 +127,7 @@ def test_a_later_plan_begins_with_the_moves_that_remain(
     toward = plan.summary.toward
     assert toward is not None
     write_plan(plan, tmp_path / "step.json")
-    earlier = read_earlier(tmp_path / "step.json")
+    earlier = EarlierPlan.read(tmp_path / "step.json")
     inventory = estate.inventory(plan.rules.service_from)
     remaining = int((earlier.target_in(inventory) != starts_today(inventory)).sum())
     assert remaining == len(toward.later) <= (toward.months - 1) * 6

@@ -10,7 +10,7 @@ import pytest
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.case import Case
-from optimizer.plan.make.compose import changes_to
+from optimizer.plan.make.case_writes import CaseWrites
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.stages import cheapest_in_stages
 from optimizer.solve.problem.cost import evaluate, is_feasible
@@ -86,7 +86,7 @@ def test_the_cheapest_schedule_with_an_order_of_writes_is_found(seed: int) -> No
     assert evaluate(instance, found.options).total == pytest.approx(best, abs=1e-6)
     assert best - 1e-5 <= found.bound <= best + 1e-6
     assert has_order(case, found.options, cap)
-    assert changes_to(case, found.options, ()).stuck == ()
+    assert CaseWrites(case).changes_to(found.options).stuck == ()
 
 
 def test_the_order_matters_in_these_estates() -> None:
