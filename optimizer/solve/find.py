@@ -91,10 +91,8 @@ def find_schedule(
             return found
         return _feasible_near(instance, near)
 
-    multipliers = None if near is None or near.like is None else near.like.multipliers
-    answer = solve(
-        instance, rest, engine=engine, progress=progress, start=start, multipliers=multipliers, fallback=known
-    )
+    like = None if near is None else near.like
+    answer = solve(instance, rest, engine=engine, progress=progress, start=start, like=like, fallback=known)
     if near is None or not isinstance(answer, Solved):
         return answer
     return stay_close(instance, answer, near.options, search.gap if near.keep else 0.0)

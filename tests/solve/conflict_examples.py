@@ -18,7 +18,7 @@ from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limit, Limits
 from optimizer.solve.problem.restrict import RISK_TOLERANCE
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
-from optimizer.solve.why_not.relaxation import Effect, effect_of_plan
+from optimizer.solve.why_not.effects import Effect, effect_of_plan
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"

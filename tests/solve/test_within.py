@@ -18,8 +18,9 @@ from optimizer.plan import prepare
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not.changes import Change, loosened
+from optimizer.solve.why_not.effects import Effect
 from optimizer.solve.why_not.feasibility import Budget
-from optimizer.solve.why_not.relaxation import Effect, diagnose
+from optimizer.solve.why_not.relaxation import diagnose
 from tests.solve.examples import DAILY, Problem, flat_risk, inventory, obvious_clash, only, policy
 from tests.whatif.examples import tiny_estate
 

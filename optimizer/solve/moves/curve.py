@@ -35,7 +35,7 @@ from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.search.anneal import anneal
 from optimizer.solve.search.baselines import todays
-from optimizer.solve.search.solver import WHOLE_MODEL_VMS
+from optimizer.solve.search.finisher import WHOLE_MODEL_VMS
 
 MOST_OF_GAIN = 0.8
 """Share of the full gain; the fewest moves that reach it are a point of the curve."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -170,16 +170,20 @@ def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: 
     if rules.max_policy_writes is not None:
         limits.append(WriteLimit(MAX_POLICY_WRITES, tuple(range(len(key_vault))), rules.max_policy_writes))
     if rules.budget_days is not None:
-        scope = rules.policies.scope
-        vaults = inventory.vaults.values()
-        places = [vault.id if scope == "vault" else vault.subscription or vault.id for vault in vaults]
-        named = {place: vault.name if scope == "vault" else place for place, vault in zip(places, vaults, strict=True)}
-        for place, name in named.items():
-            keys = tuple(k for k, vault in enumerate(key_vault.tolist()) if places[vault] == place)
-            limit = rules.budget_days * rules.policies.max_writes_per_day
-            limits.append(WriteLimit(f"{BUDGET_DAYS} of {scope} {name!r}", keys, limit))
+        limit = rules.budget_days * rules.policies.max_writes_per_day
+        limits += [WriteLimit(name, keys, limit) for name, keys in _budgets(inventory, rules, key_vault)]
     vms_of_key = np.bincount(key, minlength=len(key_vault))
     return tuple(limit for limit in limits if limit.limit < vms_of_key[list(limit.keys)].sum())
+
+
+def _budgets(inventory: Inventory, rules: Rules, key_vault: IntArray) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield each vault or subscription that has a budget of writes: the name of the limit, and its keys."""
+    scope, vaults = rules.policies.scope, inventory.vaults.values()
+    owners = [vault.id if scope == "vault" else vault.subscription or vault.id for vault in vaults]
+    names = {owner: vault.name if scope == "vault" else owner for owner, vault in zip(owners, vaults, strict=True)}
+    for owner, name in names.items():
+        keys = tuple(k for k, vault in enumerate(key_vault.tolist()) if owners[vault] == owner)
+        yield f"{BUDGET_DAYS} of {scope} {name!r}", keys
 
 
 def _add_services(

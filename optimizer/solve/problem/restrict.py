@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from optimizer.model.arrays import BoolArray
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.pattern import Pattern
 from optimizer.model.rule_matches import matching_items
@@ -71,47 +71,60 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable) -> Re
     a VM may go where its risk is at most ``max_risk_increase`` above the lowest risk that is left. A limit that the
     planner wrote does not give way.
     """
-    items = inventory.items
-    shape = (len(items), NUM_OPTIONS)
-    today = np.array([inventory.policy(item).start for item in items], dtype=np.int64)
+    today = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
     matches = {rule.name: matching_items(inventory, rule) for rule in rules.rule}
-    holds = {
-        f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}": rule
-        for rule in rules.rule
-        if rule.pin or rule.exclude
-    }
+    holds = {_reason(rule): rule for rule in rules.rule if rule.pin or rule.exclude}
     stays_because = _staying(inventory, holds, matches)
-    movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
-
+    movable = np.array([row not in stays_because for row in range(len(today))], dtype=np.bool_)
+    forbidden, exempt = _outside_windows(inventory, rules, matches, today, movable)
+    elsewhere = np.arange(NUM_OPTIONS) != today[:, None]
+    forbidden |= {reason: elsewhere & matches[rule.name][:, None] for reason, rule in holds.items()}
+    for row, item in enumerate(inventory.items):
+        if item.unwritable:
+            forbidden.setdefault(item.unwritable, np.zeros_like(elsewhere))[row] = elsewhere[row]
+    forbidden[AZURE_GRID] = _off_the_grid(inventory, today)
+    too_risky = (table.risk > table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE) | ~table.allowed
+    raised = {}
+    if not rules.writes_max_risk_increase:
+        raised = _give_way(table, ~_any(forbidden), too_risky, rules)
+    forbidden[RISK_INCREASE] = table.own[:, None] & too_risky
+    forbidden[NO_HISTORY] = ~table.own[:, None] & too_risky
     rule_of = {rule.name: rule.name for rule in rules.rule} | {reason: rule.name for reason, rule in holds.items()}
+    return Restrictions(~_any(forbidden), forbidden, movable, stays_because, exempt, raised, rule_of)
+
+
+def _reason(rule: Rule) -> str:
+    """Reason why a VM under a rule is immovable."""
+    return f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
+
+
+def _any(forbidden: Mapping[str, BoolArray]) -> BoolArray:
+    """Options that any of the limits forbids; shape (V, 48)."""
+    return np.asarray(np.logical_or.reduce(list(forbidden.values()), axis=0))
+
+
+def _outside_windows(
+    inventory: Inventory, rules: Rules, matches: Mapping[str, BoolArray], today: IntArray, movable: BoolArray
+) -> tuple[dict[str, BoolArray], tuple[tuple[int, str], ...]]:
+    """Options that the windows of each rule forbid, and the immovable VMs that are outside of them today."""
     forbidden: dict[str, BoolArray] = {}
     exempt: list[tuple[int, str]] = []
     for rule in rules.rule:
         if rule.allow or rule.forbid:
             mask = _window_mask(inventory, rule, matches[rule.name])
-            hit = mask[np.arange(len(items)), today] & ~movable
-            exempt += [(row, rule.name) for row in np.flatnonzero(hit).tolist()]
+            outside = mask[np.arange(len(today)), today] & ~movable
+            exempt += [(row, rule.name) for row in np.flatnonzero(outside).tolist()]
             mask[~movable, today[~movable]] = False
             forbidden[rule.name] = mask
-    elsewhere = np.arange(NUM_OPTIONS) != today[:, None]
-    for reason, rule in holds.items():
-        forbidden[reason] = elsewhere & matches[rule.name][:, None]
-    for row, item in enumerate(items):
-        if item.unwritable:
-            forbidden.setdefault(item.unwritable, np.zeros(shape, dtype=np.bool_))[row] = elsewhere[row]
+    return forbidden, tuple(exempt)
 
-    grid = np.ones(shape, dtype=np.bool_)
-    for row, item in enumerate(items):
+
+def _off_the_grid(inventory: Inventory, today: IntArray) -> BoolArray:
+    """Options at which Azure does not let a policy of the same recurrence start; shape (V, 48)."""
+    grid = np.ones((len(today), NUM_OPTIONS), dtype=np.bool_)
+    for row, item in enumerate(inventory.items):
         grid[row, list(inventory.policy(item).recurrence.options(int(today[row])))] = False
-    forbidden[AZURE_GRID] = grid
-    too_risky = (table.risk > table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE) | ~table.allowed
-    raised = {}
-    if not rules.writes_max_risk_increase:
-        raised = _give_way(table, ~np.logical_or.reduce(list(forbidden.values()), axis=0), too_risky, rules)
-    forbidden[RISK_INCREASE] = table.own[:, None] & too_risky
-    forbidden[NO_HISTORY] = ~table.own[:, None] & too_risky
-    allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
-    return Restrictions(allowed, forbidden, movable, stays_because, tuple(exempt), raised, rule_of)
+    return grid
 
 
 def _give_way(table: RiskTable, left: BoolArray, too_risky: BoolArray, rules: Rules) -> dict[int, float]:

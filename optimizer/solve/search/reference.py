@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -30,8 +29,7 @@ from optimizer.solve.problem.cost import is_feasible, overfull_caps, row_counts,
 from optimizer.solve.problem.instance import NO_CAP, Instance
 from optimizer.solve.search.baselines import greedy, todays
 from optimizer.solve.search.single_moves import repair
-
-ReferenceName = Literal["today", "greedy"]
+from optimizer.solve.search.solved import NotFound, ReferenceName, Unsolvable
 
 FIRST_WORK, WORK_GROWTH, WORK_PER_EFFORT = 0.5, 4.0, 0.5
 """Limits of CP-SAT in its deterministic seconds: the first one, its growth factor, and the last per unit of effort."""
@@ -57,7 +55,7 @@ Fallback = Callable[[], IntArray | Outcome | None]
 
 def find_reference(
     instance: Instance, search: Search, clock: SolveClock, fallback: Fallback | None = None
-) -> Reference | Outcome:
+) -> Reference | Unsolvable | NotFound:
     """Find today's schedule if it keeps the rules, otherwise a greedy one, otherwise any; or say that none exists.
 
     CP-SAT is called with more and more work, so that whatever is found with some effort is also found with more.
@@ -73,16 +71,18 @@ def find_reference(
     if is_feasible(instance, todays(instance)):
         return Reference("today", todays(instance))
     if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
-        return Outcome.INFEASIBLE
+        return Unsolvable(clock.seconds())
     placed = repair(instance, greedy(instance))
     if is_feasible(instance, placed):
         return Reference("greedy", placed)
     known = None if fallback is None else fallback()
     if known is Outcome.INFEASIBLE:
-        return Outcome.INFEASIBLE
+        return Unsolvable(clock.seconds())
     usable = known if isinstance(known, np.ndarray) and is_feasible(instance, known) else None
-    found = _ask_cpsat(instance, placed, usable, search, clock)
-    return found if isinstance(found, Outcome) else Reference("greedy", found)
+    placed_by_cpsat = _ask_cpsat(instance, placed, usable, search, clock)
+    if isinstance(placed_by_cpsat, np.ndarray):
+        return Reference("greedy", placed_by_cpsat)
+    return Unsolvable(clock.seconds()) if placed_by_cpsat is Outcome.INFEASIBLE else NotFound(clock.seconds())
 
 
 def _ask_cpsat(

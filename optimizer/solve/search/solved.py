@@ -9,13 +9,15 @@ from optimizer.model.arrays import IntArray
 from optimizer.solve.bound.dual import Multipliers
 from optimizer.solve.problem.cost import Cost, evaluate
 from optimizer.solve.problem.instance import Instance
-from optimizer.solve.search.reference import ReferenceName
 
 OPTIMALITY_GAP = 1e-4
 """Relative gap between plan and bound up to which a plan is called optimal."""
 
 ROUNDING = 1e-6
 """Relative error of sums of costs."""
+
+ReferenceName = Literal["today", "greedy"]
+"""Name of the schedule that an answer is compared with."""
 
 Stopped = Literal["gap", "effort", "time", "order"]
 """What ended the work; "order": cheaper schedules were found, but no order of writes for them."""

@@ -5,38 +5,24 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-import numpy as np
-
 from optimizer.engine import SERIAL, Engine
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.bound.ascent import Climb, reduced_costs
-from optimizer.solve.bound.dual import Multipliers
-from optimizer.solve.bound.forced import sharp_forced_bounds
+from optimizer.solve.bound.ascent import Climb
 from optimizer.solve.effort.clock import Beside, Standing
 from optimizer.solve.effort.cycles import Cycle, cycles
 from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
-from optimizer.solve.exact.cpsat import Outcome, Scope, ScopedModel
-from optimizer.solve.exact.neighbourhoods import Neighbourhoods
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.executable import without_impossible_options
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.search.compile_ahead import SecondCompiler
+from optimizer.solve.search.finisher import WHOLE_MODEL_VMS, Finisher
 from optimizer.solve.search.reference import Fallback, Reference, find_reference
 from optimizer.solve.search.solved import ROUNDING, NotFound, Solved, Unsolvable, leaves_open_at_most
 from optimizer.solve.search.strategy import CycleSearch, Task
 
-WHOLE_MODEL_VMS = 40
-"""Maximum number of VMs for which CP-SAT gets the whole problem at once."""
-
-WHOLE_WORK = 0.01
-"""Limit of CP-SAT on the whole problem, in its deterministic seconds per unit of effort so far."""
-
 WHOLE_EFFORT = 25
 """Effort from which a gap is good enough for such a small instance; with more work it may well be proven optimal."""
-
-NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
-"""Limit of CP-SAT in each neighborhood, in its deterministic seconds, and units of effort per neighborhood."""
 
 
 def solve(
@@ -46,7 +32,7 @@ def solve(
     progress: Progress = no_progress,
     engine: Engine = SERIAL,
     start: IntArray | None = None,
-    multipliers: Multipliers | None = None,
+    like: Solved | None = None,
     fallback: Fallback | None = None,
 ) -> Solved | Unsolvable | NotFound:
     """Find a good schedule and prove how good it is.
@@ -64,8 +50,8 @@ def solve(
         Engine that searches the parts of a large instance.
     start
         Shape (V,): a schedule to begin at, such as that of a similar problem; it is ignored if it is not feasible.
-    multipliers
-        Multipliers at which the bound begins, from a problem of the same shape.
+    like
+        Answer to a problem of the same shape, at whose multipliers the bound begins.
     fallback
         See :func:`optimizer.solve.search.reference.find_reference`.
 
@@ -75,6 +61,7 @@ def solve(
         A schedule; a proof that none exists; or neither, if none was found within the effort.
     """
     clock = search.clock()
+    multipliers = None if like is None else like.multipliers
     task = Task(without_impossible_options(instance), search, clock, progress, engine, start, multipliers)
     solving = Beside(lambda: _solve(task, fallback))
     try:
@@ -90,8 +77,7 @@ def _solve(task: Task, fallback: Fallback | None) -> Solved | Unsolvable | NotFo
         reference = find_reference(instance, task.search, clock, fallback)
         if isinstance(reference, Reference):
             return _Solving(task, reference, compiler).result()
-    seconds = clock.seconds()
-    return Unsolvable(seconds) if reference is Outcome.INFEASIBLE else NotFound(seconds)
+    return reference
 
 
 class _Solving:
@@ -123,21 +109,26 @@ class _Solving:
         self._compiler.wait()
         return Climb(self._task.instance, self._task.multipliers)
 
+    @cached_property
+    def _finisher(self) -> Finisher:
+        """CP-SAT, which finishes what annealing leaves."""
+        return Finisher(self._task, self._search, self._climb, self._standing)
+
     def result(self) -> Solved:
         """Work until the gap is closed, or effort or time is used up."""
         clock = self._task.clock
         for cycle in self._cycles:
             self._climb_and_search(cycle)
-            if not self._done(cycle):
-                self._ask_cpsat(cycle)
+            if not self._done(cycle, self._bound):
+                self._bound = self._finisher.run(cycle, self._bound, self._done)
             self._search.settle_ties()
-            if self._done(cycle):
+            if self._done(cycle, self._bound):
                 break
         self._standing.finish()
         cost, bound = evaluate(self._task.instance, self._search.best), self._bound
         if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
             bound = min(bound, cost.total)  # a larger excess means that the bound is wrong: the verifier must see it
-        within = self._within(self._task.search.gap)
+        within = self._within(self._task.search.gap, self._bound)
         return Solved(
             options=self._search.best,
             cost=cost,
@@ -149,16 +140,16 @@ class _Solving:
             multipliers=self._climb.best,
         )
 
-    def _done(self, cycle: Cycle) -> bool:
-        """Whether the search can stop after a cycle."""
+    def _done(self, cycle: Cycle, bound: float) -> bool:
+        """Whether the search can stop after a cycle with a lower bound."""
         search = self._task.search
         soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, search.effort)
-        return self._within(0.0 if soon else search.gap) or self._task.clock.over()
+        return self._within(0.0 if soon else search.gap, bound) or self._task.clock.over()
 
-    def _within(self, gap: float) -> bool:
+    def _within(self, gap: float, bound: float) -> bool:
         """Whether the gap between plan and bound is at most this share, or the plan is proven optimal."""
         today = self._reference.total if self._reference_name == "today" else None
-        return leaves_open_at_most(gap, self._search.best_cost, self._bound, today)
+        return leaves_open_at_most(gap, self._search.best_cost, bound, today)
 
     def _climb_and_search(self, cycle: Cycle) -> None:
         """Improve bound and schedule in parallel: neither needs the other, and compiled code runs in threads."""
@@ -184,36 +175,3 @@ class _Solving:
             raise
         beside.result()
         self._bound = max(self._bound, self._climb.bound)
-
-    def _ask_cpsat(self, cycle: Cycle) -> None:
-        """Run CP-SAT on the whole problem if it is small, and on neighborhoods of the schedule."""
-        instance, seed, clock, search = self._task.instance, self._task.search.seed, self._task.clock, self._search
-        if instance.num_vms <= WHOLE_MODEL_VMS:
-            self._ask_for_all(WHOLE_WORK * cycle.end)
-        numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
-        if not numbers or not instance.movable.any():
-            return
-        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, self._climb.best, self._climb.arrays), seed)
-        for number in numbers:
-            if self._done(cycle):
-                break
-            model = ScopedModel(instance, neighbourhoods.scope(number, search.best))
-            search.offer(model.solve(NEIGHBOURHOOD_WORK, seed + number, clock.left()).options)
-            effort = (number + 1) * EFFORT_PER_NEIGHBOURHOOD
-            self._standing.report("neighbourhoods", effort, cost=search.best_cost, bound=self._bound)
-
-    def _ask_for_all(self, work: float) -> None:
-        """Run CP-SAT on the whole problem, without the options that no schedule as good as the best one uses.
-
-        Options whose forced bound exceeds the cost of the best schedule are left out. CP-SAT's bound therefore holds
-        for all schedules except those that use such an option, and these do not cost less than the best one.
-        """
-        instance, search = self._task.instance, self._search
-        forced, cost = sharp_forced_bounds(instance, self._climb.best), search.best_cost
-        useful = forced <= cost
-        useful[np.arange(instance.num_vms), search.best] = True
-        scope = Scope({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
-        answer = ScopedModel(instance, scope).solve(work, self._task.search.seed, self._task.clock.left())
-        if answer.bound is not None:
-            self._bound = max(self._bound, min(answer.bound, cost))
-        search.offer(answer.options)

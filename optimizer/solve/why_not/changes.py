@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.model.arrays import BoolArray
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.exemptions import exempted
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.problem.instance import NO_CAP
+from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, WriteLimit
 from optimizer.solve.problem.limits import Limit, LimitKind, Limits, clashes_of, limit_behind
 from optimizer.solve.problem.restrict import RISK_TOLERANCE, Restrictions
 
@@ -50,29 +50,41 @@ def relaxed_rules(rules: Rules, changes: Sequence[Change], inventory: Inventory 
     :func:`loosened` applies the changes that rules cannot express. VMs are exempted by name, which requires an
     inventory; without one, :func:`loosened` applies these changes as well.
     """
-    changed: dict[str, object] = {}
-    by_rule: dict[str, Change] = {}
+    by_rule = {
+        change.limit.name: change
+        for change in changes
+        if change.limit.kind is LimitKind.RULE and (inventory is not None or not change.vms)
+    }
+    changed = [_rule_after(rule, by_rule.get(rule.name), inventory) for rule in rules.rule]
+    kept = tuple(rule for rule in changed if rule is not None)
+    return rules.model_copy(update={**_settings_after(rules, changes), "rule": kept})
+
+
+def _settings_after(rules: Rules, changes: Sequence[Change]) -> dict[str, object]:
+    """Settings of the rules that the changes replace, by name."""
+    settings: dict[str, object] = {}
     for change in changes:
-        if change.limit.kind is LimitKind.RULE and (inventory is not None or not change.vms):
-            by_rule[change.limit.name] = change
-        elif change.limit.kind is LimitKind.MAX_MOVES:
-            changed["max_moves"] = None if change.to is None else int(change.to)
-        elif change.limit.kind is LimitKind.MAX_RISK_INCREASE and change.to is not None:
-            changed["max_risk_increase"] = change.to
-        elif change.limit.kind is LimitKind.POLICIES_PER_VAULT and change.to is not None:
-            changed["policies"] = rules.policies.model_copy(update={"max_policies_per_vault": int(change.to)})
-    kept = []
-    for rule in rules.rule:
-        found = by_rule.get(rule.name)
-        if found is None:
-            kept.append(rule)
-        elif inventory is not None and found.vms:
-            kept.append(exempted(rule, inventory, found.vms))
-        elif found.to is not None and rule.within is not None:
-            kept.append(rule.model_copy(update={"within": found.to}))
-        elif found.to is not None:
-            kept.append(rule.model_copy(update={"max_concurrent": int(found.to)}))
-    return rules.model_copy(update={**changed, "rule": tuple(kept)})
+        if change.limit.kind is LimitKind.MAX_MOVES:
+            settings["max_moves"] = None if change.to is None else int(change.to)
+        elif change.to is None:
+            continue
+        elif change.limit.kind is LimitKind.MAX_RISK_INCREASE:
+            settings["max_risk_increase"] = change.to
+        elif change.limit.kind is LimitKind.POLICIES_PER_VAULT:
+            settings["policies"] = rules.policies.model_copy(update={"max_policies_per_vault": int(change.to)})
+    return settings
+
+
+def _rule_after(rule: Rule, change: Change | None, inventory: Inventory | None) -> Rule | None:
+    """A rule after a change; None if the change drops it."""
+    if change is None:
+        return rule
+    if inventory is not None and change.vms:
+        return exempted(rule, inventory, change.vms)
+    if change.to is None:
+        return None
+    amount = {"max_concurrent": int(change.to)} if rule.within is None else {"within": change.to}
+    return rule.model_copy(update=amount)
 
 
 def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
@@ -80,35 +92,47 @@ def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
     instance = limits.instance
     by_limit = {change.limit: change for change in changes}
     restrictions = _loosened_options(limits, by_limit)
-    cap = instance.rows.cap.copy()
-    for r, limit in limits.row_limit.items():
-        change = by_limit.get(limit)
-        if change is not None and not change.vms and limits.within(limit) is None:
-            cap[r] = NO_CAP if change.to is None else max(int(cap[r]), int(change.to))
-    moves = by_limit.get(limits.moves)
-    policies = by_limit.get(limits.policies)
+    moves, policies = by_limit.get(limits.moves), by_limit.get(limits.policies)
     more = 0 if policies is None or policies.to is None or policies.was is None else int(policies.to - policies.was)
-    writes = []
-    for limit, one in limits.write_limits.items():
-        change = by_limit.get(limit)
-        if change is None or change.to is not None:
-            writes.append(one if change is None or change.to is None else replace(one, limit=int(change.to)))
     dropped = {limit for limit, change in by_limit.items() if change.drops}
     relaxed = replace(
         instance,
         allowed=restrictions.allowed,
         movable=restrictions.movable,
-        rows=replace(instance.rows, cap=cap),
+        rows=replace(instance.rows, cap=_loosened_caps(limits, by_limit)),
         max_moves=instance.max_moves if moves is None else None if moves.to is None else int(moves.to),
         vault_room=instance.vault_room + more,
-        write_limits=tuple(writes),
-        policies=tuple(
-            replace(one, editable=one.editable or (one.editable_unpinned and all(restrictions.movable[list(one.vms)])))
-            for one in instance.policies
-        ),
+        write_limits=tuple(_loosened_writes(limits, by_limit)),
+        policies=tuple(_editable_with(policy, restrictions.movable) for policy in instance.policies),
         gates=_with_longer(_without(limits, dropped), limits, by_limit),
     )
     return Limits(relaxed, restrictions, relaxed_rules(limits.rules, changes))
+
+
+def _loosened_caps(limits: Limits, by_limit: Mapping[Limit, Change]) -> IntArray:
+    """Maximum number of VMs in each row after the changes; shape (num_rows,)."""
+    cap = limits.instance.rows.cap.copy()
+    for r, limit in limits.row_limit.items():
+        change = by_limit.get(limit)
+        if change is not None and not change.vms and limits.within(limit) is None:
+            cap[r] = NO_CAP if change.to is None else max(int(cap[r]), int(change.to))
+    return cap
+
+
+def _loosened_writes(limits: Limits, by_limit: Mapping[Limit, Change]) -> Iterator[WriteLimit]:
+    """Yield the limits on policy writes after the changes, without those that are dropped."""
+    for limit, writes in limits.write_limits.items():
+        change = by_limit.get(limit)
+        if change is None:
+            yield writes
+        elif change.to is not None:
+            yield replace(writes, limit=int(change.to))
+
+
+def _editable_with(policy: ExistingPolicy, movable: BoolArray) -> ExistingPolicy:
+    """A policy that may also be edited if all its VMs are movable and only pins kept it from being edited."""
+    editable = policy.editable or (policy.editable_unpinned and bool(movable[list(policy.vms)].all()))
+    return replace(policy, editable=editable)
 
 
 def _loosened_options(limits: Limits, by_limit: Mapping[Limit, Change]) -> Restrictions:

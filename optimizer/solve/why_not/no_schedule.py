@@ -15,7 +15,8 @@ from optimizer.model.strict import StrictModel
 from optimizer.solve.problem.limits import Limit, LimitKind
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import Conflict
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
+from optimizer.solve.why_not.effects import Effect
+from optimizer.solve.why_not.relaxation import Diagnosis, Relaxation
 
 CONFLICTS_SAID, RELAXATIONS_SAID = 5, 6
 """Number of conflicts and of ways out in a message; JSON has all of them."""

@@ -14,6 +14,7 @@ from optimizer.solve.problem.statement import Statement
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
+from optimizer.solve.why_not.effects import Effect, effect_of_plan
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.no_schedule import (
     NamedConflict,
@@ -22,7 +23,7 @@ from optimizer.solve.why_not.no_schedule import (
     NoScheduleError,
     NotFoundWithinEffortError,
 )
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, effect_of_plan
+from optimizer.solve.why_not.relaxation import Diagnosis, Relaxation, diagnose
 
 EFFORT_PARTS = 20
 """Divisor of the effort: each plan that a relaxation makes possible gets this fraction of it."""

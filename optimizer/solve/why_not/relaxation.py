@@ -9,19 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from optimizer.model.arrays import IntArray
 from optimizer.ports import ignore
-from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome
 from optimizer.solve.problem.breaches import broken_limits
-from optimizer.solve.problem.cost import evaluate, is_feasible
-from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.limits import Limit, Limits
-from optimizer.solve.search.closest import usable_start
-from optimizer.solve.search.solved import Solved
-from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import (
     Conflict,
@@ -32,6 +24,7 @@ from optimizer.solve.why_not.conflicts import (
     single_vm_conflicts,
     smallest_first,
 )
+from optimizer.solve.why_not.effects import Effect
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 from optimizer.solve.why_not.loosening import Changed, dropped, loosened_set
@@ -49,27 +42,6 @@ The first is spent before ways out are derived from today's schedule, the second
 maximum for all ways out. The fourth is for the proof that no conflict is smaller. Loosening gets what is left, except
 the share of the proof.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The plan that a relaxation makes possible.
-
-    Parameters
-    ----------
-    cost
-        Cost of the plan, in at-risk backups per 30 days.
-    at_risk, overlaps
-        At-risk backups and expected overlapping snapshots per 30 days.
-    moved, writes
-        Number of VMs that move, and of policies that are created or edited.
-    """
-
-    cost: float
-    at_risk: float
-    overlaps: float
-    moved: int
-    writes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,31 +125,6 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = igno
             first, *rest = smallest_first(limits, feasibility, search.conflicts, search.corrections)
             conflicts = [first, *(one for one in rest if one.irreducible)]
     return Diagnosis(outcome, tuple(conflicts), search.relaxations(), complete)
-
-
-def effect_of_plan(instance: Instance, search: Search, near: IntArray | None = None) -> Effect | None:
-    """Solve an instance and describe the plan; None if no schedule that keeps everything was found.
-
-    Parameters
-    ----------
-    instance, search
-        See :func:`optimizer.solve.search.solver.solve`; without any time left, only ``near`` is tried.
-    near
-        Shape (V,): a schedule of a similar problem, at which to begin if no other is found easily. The search ignores
-        it if it can, so that ``plan`` finds the same plan.
-    """
-
-    def known() -> IntArray | None:
-        return None if near is None else usable_start(instance, near)
-
-    no_time = search.time_limit_seconds is not None and search.time_limit_seconds <= 0
-    answer = None if no_time else solve(instance, search, fallback=known)
-    options = answer.options if isinstance(answer, Solved) else known() if no_time else None
-    if options is None or not is_feasible(instance, options):
-        return None
-    cost = evaluate(instance, options)
-    at_risk = float(instance.risk[np.arange(instance.num_vms), options].sum())
-    return Effect(cost.total, at_risk, cost.overlaps, cost.num_moves, cost.writes)
 
 
 @dataclass(frozen=True, slots=True)

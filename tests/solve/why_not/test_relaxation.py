@@ -21,9 +21,10 @@ from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
+from optimizer.solve.why_not.effects import Effect
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
+from optimizer.solve.why_not.relaxation import Diagnosis, diagnose
 from tests.prices import FIXED_PRICES
 from tests.solve.conflict_examples import (
     DAY,
