@@ -81,21 +81,32 @@ def find_schedule(
     """
     instance, rest = problem.instance, search
     start = begin if near is None or near.keep else _feasible_near(instance, near)
-    if instance.max_moves is not None and (start is None or not is_feasible(instance, start)):
+    if instance.max_moves is not None and not _is_usable(instance, start):
         start = _best_moves_from_today(instance, search.share(SHARE_OF_START))
         rest = search.share(1 - SHARE_OF_START)
 
     def known() -> IntArray | Outcome | None:
-        found = any_schedule(problem.limits, search) if prove else None
-        if near is None or isinstance(found, np.ndarray) or found is Outcome.INFEASIBLE:
-            return found
+        proven = any_schedule(problem.limits, search) if prove else None
+        if near is None or isinstance(proven, np.ndarray) or proven is Outcome.INFEASIBLE:
+            return proven
         return _feasible_near(instance, near)
 
     like = None if near is None else near.like
     answer = solve(instance, rest, engine=engine, progress=progress, start=start, like=like, fallback=known)
+    return _kept_near(instance, answer, near, search)
+
+
+def _kept_near(
+    instance: Instance, answer: Solved | Unsolvable | NotFound, near: Near | None, search: Search
+) -> Solved | Unsolvable | NotFound:
+    """The same answer, with a schedule that stays close to another one."""
     if near is None or not isinstance(answer, Solved):
         return answer
     return stay_close(instance, answer, near.options, search.gap if near.keep else 0.0)
+
+
+def _is_usable(instance: Instance, start: IntArray | None) -> bool:
+    return start is not None and is_feasible(instance, start)
 
 
 def _feasible_near(instance: Instance, near: Near) -> IntArray | None:

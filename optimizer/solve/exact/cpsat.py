@@ -5,18 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from ortools.sat.python import cp_model
 
-from optimizer.model.arrays import IntArray
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.cost import policy_counts, policy_writes, row_counts
 from optimizer.solve.problem.executable import families_of, rings_without_room
-from optimizer.solve.problem.instance import NO_CAP, Instance
+from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, Instance
 
 SCALE = 10_000_000
 """Number of integer units per unit of cost. Coefficients are rounded down, so that CP-SAT's bound stays a lower
@@ -131,23 +131,27 @@ class ScopedModel:
         If no VM is assigned to a policy outside the full cells ``S`` and no policy is written there, none of them ever
         has room: an edit takes a full policy along with its VMs, and each VM is written once.
         """
-        instance, found = self.instance, False
+        opened = False
+        for k, cells in rings_without_room(self.instance, options, policy_counts(self.instance, options)):
+            opened |= self._open_ring(k, set(cells.tolist()), options)
+        return opened
+
+    def _open_ring(self, k: int, inside: set[int], options: IntArray) -> bool:
+        """Forbid a ring, given by its key and cells; return whether any free VM moves within it."""
+        instance, x = self.instance, self.variables.x
         policy_of = {v: p for p, policy in enumerate(instance.policies) for v in policy.vms}
-        for k, cells in rings_without_room(instance, options, policy_counts(instance, options)):
-            inside = set(cells.tolist())
-            members = np.flatnonzero((instance.key == k) & np.isin(instance.today, cells)).tolist()
-            leaving = [
-                x - self.variables.edits.get((policy_of.get(v, -1), t), 0)
-                for (v, t), x in self.variables.x.items()
-                if v in set(members) and t not in inside
-            ]
-            written = [var for (of, t), var in self.variables.writes.items() if of == k and t in inside]
-            for v in members:
-                t = int(options[v])
-                if t in inside and t != instance.today[v] and (v, t) in self.variables.x:
-                    self.model.add(self.variables.x[v, t] <= sum(leaving) + sum(written))
-                    found = True
-        return found
+        members = np.flatnonzero((instance.key == k) & np.isin(instance.today, sorted(inside))).tolist()
+        leaving = [
+            taken - self.variables.edits.get((policy_of.get(v, -1), t), 0)
+            for (v, t), taken in x.items()
+            if v in set(members) and t not in inside
+        ]
+        written = [var for (key, t), var in self.variables.writes.items() if key == k and t in inside]
+        moving = [v for v in members if int(options[v]) in inside - {int(instance.today[v])}]
+        moved = [x[v, int(options[v])] for v in moving if (v, int(options[v])) in x]
+        for taken in moved:
+            self.model.add(taken <= sum(leaving) + sum(written))
+        return bool(moved)
 
     def _row_terms(self) -> dict[int, list[tuple[int, int]]]:
         """Row -> the (v, t) that touch it."""
@@ -369,21 +373,17 @@ def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
         ``items + sum of x
         <= vms_per_existing_policy * (existing - sum of edits from (k, t)) + vms_per_new_policy * writes[k, t]``.
     """
-    instance = m.instance
+    instance, lacking = m.instance, m.fixed_writes()
     to: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     off: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-    lacking = m.fixed_writes()
     for p, policy in enumerate(instance.policies):
         if not policy.editable or instance.key_vault[policy.key] != vault:
             continue
         free = [v for v in policy.vms if v in m.scope.options]
-        settled = {int(m.scope.fixed[v]) for v in policy.vms if v not in m.scope.options}
-        for t in range(NUM_OPTIONS):
-            goes = settled <= {t} and t != policy.option and all((v, t) in m.variables.x for v in free)
-            if not goes or ((policy.key, t) not in m.variables.writes and lacking[policy.key, t] == 0):
+        for t in _common_starts(m, policy):
+            if (policy.key, t) not in m.variables.writes and lacking[policy.key, t] == 0:
                 continue
-            edit = m.model.new_bool_var(f"edit[{p},{t}]")
-            m.variables.edits[p, t] = edit
+            edit = m.variables.edits[p, t] = m.model.new_bool_var(f"edit[{p},{t}]")
             for v in free:
                 m.model.add_implication(edit, m.variables.x[v, t])
             to.setdefault((policy.key, t), []).append(edit)
@@ -391,11 +391,20 @@ def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
     for cell, edits in to.items():
         m.model.add(sum(edits) <= m.variables.writes.get(cell, int(lacking[cell])))
     for cell, edits in off.items():
-        items, per_old = m.items_without_place(*cell), instance.vms_per_existing_policy
         written = m.variables.writes.get(cell, int(lacking[cell]))
-        held = items + sum(m.cells.get(cell, ())) + per_old * sum(edits)
+        taken_away = instance.vms_per_existing_policy * sum(edits)
+        held = m.items_without_place(*cell) + sum(m.cells.get(cell, ())) + taken_away
         m.model.add(held <= instance.vms_per_new_policy * written)
     return [edit for edits in to.values() for edit in edits]
+
+
+def _common_starts(m: ScopedModel, policy: ExistingPolicy) -> list[int]:
+    """New starts at which all VMs of a policy could be, the fixed ones included."""
+    settled = {int(m.scope.fixed[v]) for v in policy.vms if v not in m.scope.options}
+    options = [set(m.scope.options[v]) for v in policy.vms if v in m.scope.options]
+    return [
+        t for t in range(NUM_OPTIONS) if t != policy.option and settled <= {t} and all(t in mine for mine in options)
+    ]
 
 
 def _editable_policies(instance: Instance) -> IntArray:
@@ -481,33 +490,64 @@ def gates_of(rules: Collection[str]) -> Family:
 
 
 def _add_gates(m: ScopedModel, chosen: Sequence[int]) -> None:
-    gates = m.instance.gates
-    wanted, free, fixed = set(chosen), _behind_gates(m, m.free), _behind_gates(m, m.fixed)
-    at: dict[tuple[int, int], cp_model.IntVar] = {}
-
-    def standing(h: int, t: int) -> cp_model.IntVar:
-        """Variable for "some free VM behind the gate starts there"; for a single VM, its own variable."""
-        if (h, t) not in at:
-            mine = [m.variables.x[v, t] for v in free[h] if (v, t) in m.variables.x]
-            at[h, t] = mine[0] if len(mine) == 1 else m.model.new_bool_var(f"at[{h},{t}]")
-            for x in mine if len(mine) > 1 else ():
-                m.model.add_implication(x, at[h, t])
-        return at[h, t]
-
-    options = {h: sorted({t for v in vms for t in m.scope.options[v]}) for h, vms in free.items() if h in wanted}
+    gates, stands = m.instance.gates, _Stands(m)
+    fixed, wanted = behind_gates(m, m.fixed), set(chosen)
+    options = {
+        h: sorted({t for v in vms for t in m.scope.options[v]}) for h, vms in stands.behind.items() if h in wanted
+    }
     for h, mine in options.items():
         for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
             other, clash = int(gates.opponent[place]), gates.clashes[gates.clash[place]]
             taken = [int(m.scope.fixed[v]) for v in fixed.get(other, ())]
             for t in np.intersect1d(mine, np.flatnonzero(clash[:, taken].any(axis=1))).tolist():
-                m.model.add(standing(h, t) == 0)
+                m.model.add(stands.at(h, t) == 0)
             if other in options and h < other:
-                for t in mine:
-                    for u in np.intersect1d(options[other], np.flatnonzero(clash[t])).tolist():
-                        m.model.add_bool_or(standing(h, t).negated(), standing(other, u).negated())
+                for t, u in _clashing(mine, options[other], clash):
+                    m.model.add_bool_or(stands.at(h, t).negated(), stands.at(other, u).negated())
 
 
-def _behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
+def _clashing(mine: Sequence[int], theirs: Sequence[int], clash: BoolArray) -> Iterator[tuple[int, int]]:
+    """Yield the pairs of options of two gates that clash."""
+    for t in mine:
+        for u in np.intersect1d(theirs, np.flatnonzero(clash[t])).tolist():
+            yield t, u
+
+
+class _Stands:
+    """Variables that say whether any free VM behind a gate is at an option, made when they are first needed.
+
+    Parameters
+    ----------
+    m
+        The model.
+
+    Attributes
+    ----------
+    behind
+        Gate -> the free VMs behind it.
+    """
+
+    def __init__(self, m: ScopedModel) -> None:
+        self._m = m
+        self.behind = behind_gates(m, m.free)
+        self._made: dict[tuple[int, int], cp_model.IntVar] = {}
+
+    def at(self, h: int, t: int) -> cp_model.IntVar:
+        """Variable for "some free VM behind the gate starts there"; for a single VM, its own variable."""
+        if (h, t) not in self._made:
+            x = self._m.variables.x
+            mine = [x[v, t] for v in self.behind[h] if (v, t) in x]
+            self._made[h, t] = mine[0] if len(mine) == 1 else self._any_of(mine, f"at[{h},{t}]")
+        return self._made[h, t]
+
+    def _any_of(self, variables: Sequence[cp_model.IntVar], name: str) -> cp_model.IntVar:
+        any_of = self._m.model.new_bool_var(name)
+        for variable in variables:
+            self._m.model.add_implication(variable, any_of)
+        return any_of
+
+
+def behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
     """The VMs, among the given ones, that are behind each gate."""
     gates = m.instance.gates
     found: dict[int, list[int]] = {}

@@ -11,6 +11,7 @@ free from the next stage on. With a stage for each move, the stages contain ever
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import IntArray
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import FAMILIES, Family, Scope, ScopedModel
+from optimizer.solve.exact.cpsat import FAMILIES, Family, Scope, ScopedModel, behind_gates
 from optimizer.solve.problem.cost import row_counts
 from optimizer.solve.problem.instance import NO_CAP, Instance
 
@@ -90,43 +91,44 @@ def _keep_caps(m: ScopedModel, moves: _Moves, num_stages: int) -> None:
     """Keep every cap, or today's count where that is higher, for all VMs that are there before or after a stage."""
     rows, today = m.instance.rows, m.instance.today
     ceiling = np.maximum(rows.cap, row_counts(m.instance, today))
-    for r, terms in m.row_terms.items():
-        if rows.cap[r] == NO_CAP:
-            continue
-        here = {v for v, t in terms if t == today[v]} | {
-            v for v in {v for v, _ in terms} if r in m.instance.touched[m.instance.vm_class[v], today[v]]
-        }
-        room = int(ceiling[r]) - int(m.fixed_rows[r]) - len(here)
-        if room >= len({v for v, _ in terms} - here):
-            continue
-        arriving = [(v, t) for v, t in terms if v not in here]
-        staying = {(v, t) for v, t in terms if v in here}
-        for stage in range(num_stages):
-            arrived = sum(moves.done[v, t, stage] for v, t in arriving)
-            gone = sum(
-                moves.done[v, t, stage - 1]
-                for v in sorted(here)
-                for t in moves.options[v]
-                if stage and (v, t) not in staying
-            )
-            m.model.add(arrived <= room + gone)
+    for r in (r for r in m.row_terms if rows.cap[r] != NO_CAP):
+        _keep_cap(m, moves, r, int(ceiling[r]), num_stages)
+
+
+def _keep_cap(m: ScopedModel, moves: _Moves, r: int, ceiling: int, num_stages: int) -> None:
+    """Keep at most ``ceiling`` VMs in a row at the end of every stage, with those that have not left yet."""
+    terms, here = m.row_terms[r], _free_vms_in(m, r)
+    within = set(terms)
+    room = ceiling - int(m.fixed_rows[r]) - len(here)
+    arriving = [(v, t) for v, t in terms if v not in here]
+    if room >= len({v for v, _ in arriving}):
+        return
+    leaving = [(v, t) for v in sorted(here) for t in moves.options[v] if (v, t) not in within]
+    for stage in range(num_stages):
+        arrived = sum(moves.done[v, t, stage] for v, t in arriving)
+        gone = sum(moves.done[v, t, stage - 1] for v, t in leaving) if stage else 0
+        m.model.add(arrived <= room + gone)
+
+
+def _free_vms_in(m: ScopedModel, r: int) -> set[int]:
+    """Free VMs that are in a row today."""
+    instance = m.instance
+    return {v for v, _ in m.row_terms[r] if r in instance.touched[instance.vm_class[v], instance.today[v]]}
 
 
 def _keep_gates(m: ScopedModel, moves: _Moves, num_stages: int) -> None:
     """Let no VM move to a start that clashes with today's start of another VM before that one has left."""
-    gates, today, free = m.instance.gates, m.instance.today, set(m.free.tolist())
-    behind: dict[int, list[int]] = {}
-    for v in np.flatnonzero(np.diff(gates.vm_begin)).tolist():
-        for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
-            behind.setdefault(h, []).append(v)
-    for h, vms in behind.items():
+    gates, today = m.instance.gates, m.instance.today
+    behind = behind_gates(m, np.arange(m.instance.num_vms))
+    free = {h: [v for v in vms if v in m.scope.options] for h, vms in behind.items()}
+    for h in behind:
         for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
             clash = gates.clashes[gates.clash[place]]
-            for other in (u for u in behind.get(int(gates.opponent[place]), ()) if u in free):
-                for v in (v for v in vms if v in free and not clash[today[v], today[other]]):
-                    for t in (t for t in moves.options[v] if clash[t, today[other]]):
-                        for stage in range(num_stages):
-                            m.model.add(moves.done[v, t, stage] <= sum(moves.left(other, stage - 1)))
+            for other in free.get(int(gates.opponent[place]), ()):
+                later = [v for v in free[h] if not clash[today[v], today[other]]]
+                arriving = [(v, t) for v in later for t in moves.options[v] if clash[t, today[other]]]
+                for (v, t), stage in itertools.product(arriving, range(num_stages)):
+                    m.model.add(moves.done[v, t, stage] <= sum(moves.left(other, stage - 1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ above the upper envelope of their lines, which is convex in ``m``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -153,13 +154,8 @@ def trace_moves(
     back = Walk(instance, plan, should_stop)
     back.shrink(0)
     pool.add(back.path)
-    reached, first = pool.envelope()[0][0], todays(instance)
-    if not is_feasible(instance, first):
-        progress("fewest moves", 0, 1)
-        known = min(back.path.marks, key=lambda mark: mark.num_moves)
-        first = with_fewest_moves(instance, back.path.options(known), search, clock)
-        progress("fewest moves", 1, 1)
-    ahead = Walk(instance, first, should_stop)
+    reached = pool.envelope()[0][0]
+    ahead = Walk(instance, _first_schedule(instance, back, search, clock, progress), should_stop)
     ahead.extend(-(-most // 2))
     pool.add(ahead.path)
     fewest = pool.envelope()[0][0]
@@ -177,14 +173,30 @@ def trace_moves(
     last = envelope[-1][0]  # fewer than planned if fewer moves were found to gain as much
     named = {max(fewest, number_of(pool.gains())) for number_of in (knee_of, fewest_for)}
     numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
-    slopes = slopes_at(envelope, numbers[1:-1])
-    if instance.num_vms > MANY_BOUNDS_VMS and len(slopes) > FEW_BOUNDS:
-        slopes = [slopes[at] for at in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
+    slopes = _few(slopes_at(envelope, numbers[1:-1]), instance.num_vms)
     points = improvement.points(
         numbers, Bounds(instance, bound, slopes, search.effort, improvement.proven, should_stop)
     )
     progress("moves", len(wanted) + 1, len(wanted) + 1)
     return points
+
+
+def _first_schedule(instance: Instance, back: Walk, search: Search, clock: SolveClock, progress: Progress) -> IntArray:
+    """Today's schedule if it keeps the rules, otherwise one that does with as few moves as possible."""
+    if is_feasible(instance, todays(instance)):
+        return todays(instance)
+    progress("fewest moves", 0, 1)
+    known = min(back.path.marks, key=lambda mark: mark.num_moves)
+    first = with_fewest_moves(instance, back.path.options(known), search, clock)
+    progress("fewest moves", 1, 1)
+    return first
+
+
+def _few(slopes: list[float], num_vms: int) -> list[float]:
+    """At most as many slopes, evenly spread, as there is time for bounds."""
+    if num_vms <= MANY_BOUNDS_VMS or len(slopes) <= FEW_BOUNDS:
+        return slopes
+    return [slopes[place] for place in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
 
 
 def grid(most: int) -> list[int]:
@@ -314,26 +326,33 @@ def _oscillate(
     instance: Instance, cost: float, options: IntArray, m: int, should_stop: ShouldStop
 ) -> tuple[float, IntArray]:
     """Take moves back and make others, or the other way around, as long as that gains within ``m`` moves."""
-    sizes = sorted({min(MOST_IN_OSCILLATION, max(1, m // part)) for part in OSCILLATIONS})
     for _ in range(MOST_OSCILLATIONS if m > 0 else 0):
-        improved = False
-        for size, first_back in ((size, back) for size in sizes for back in (True, False)):
-            if should_stop():
-                return cost, options
-            walk = Walk(instance, options, should_stop)
-            if first_back:
-                walk.shrink(max(0, walk.num_moves - size))
-            else:
-                walk.extend(m + size)
-            walk.settle()
-            walk.extend(m)
-            walk.shrink(m)
-            walk.settle()
-            within = [mark for mark in walk.path.marks if mark.num_moves <= m]
-            best = min(within, key=lambda mark: mark.cost, default=None)
-            if best is not None and best.cost < cost - IMPROVEMENT:
-                cost, options, improved = best.cost, walk.path.options(best), True
-                break
-        if not improved:
+        better = _first_better(instance, cost, options, m, should_stop)
+        if better is None:
             break
+        cost, options = better
     return cost, options
+
+
+def _first_better(
+    instance: Instance, cost: float, options: IntArray, m: int, should_stop: ShouldStop
+) -> tuple[float, IntArray] | None:
+    """The first cheaper schedule that an oscillation finds, with its cost; None if none does."""
+    sizes = sorted({min(MOST_IN_OSCILLATION, max(1, m // part)) for part in OSCILLATIONS})
+    for size, first_back in itertools.product(sizes, (True, False)):
+        if should_stop():
+            return None
+        walk = Walk(instance, options, should_stop)
+        if first_back:
+            walk.shrink(max(0, walk.num_moves - size))
+        else:
+            walk.extend(m + size)
+        walk.settle()
+        walk.extend(m)
+        walk.shrink(m)
+        walk.settle()
+        within = [mark for mark in walk.path.marks if mark.num_moves <= m]
+        best = min(within, key=lambda mark: mark.cost, default=None)
+        if best is not None and best.cost < cost - IMPROVEMENT:
+            return best.cost, walk.path.options(best)
+    return None

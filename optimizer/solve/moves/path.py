@@ -108,27 +108,36 @@ class Walk:
         """Take the best step of any key again and again."""
         moved = True
         while moved and goes_on():  # gains of dropped keys may have grown: examine all keys once more at the end
-            moved = False
-            found = [(k, best(k, most_moves)) for k in self._members]
-            queue = [(-step.ratio, k) for k, step in found if step is not None]
-            heapq.heapify(queue)
-            while queue and goes_on() and not self._should_stop():
-                _, k = heapq.heappop(queue)
-                step = best(k, most_moves)
-                if step is None:
-                    continue
-                if queue and step.ratio < -queue[0][0] - IMPROVEMENT:
-                    heapq.heappush(queue, (-step.ratio, k))
-                    continue
-                if not take(step, most_moves):
-                    continue
-                moved = True
-                self._settle(k)
-                self._mark()
-                if (following := best(k, most_moves)) is not None:
-                    heapq.heappush(queue, (-following.ratio, k))
+            moved = self._take_steps(best, take, goes_on, most_moves)
             if self._should_stop():
                 return
+
+    def _take_steps(
+        self,
+        best: Callable[[int, int], _Step | None],
+        take: Callable[[_Step, int], bool],
+        goes_on: Callable[[], bool],
+        most_moves: int,
+    ) -> bool:
+        """Take the best step of any key until no key of the queue has one; return whether any was taken."""
+        moved, queue = False, _Queue()
+        for k in self._members:
+            queue.push(k, best(k, most_moves))
+        while queue and goes_on() and not self._should_stop():
+            k = queue.pop()
+            step = best(k, most_moves)
+            if step is None:
+                continue
+            if queue.has_better_than(step):
+                queue.push(k, step)
+                continue
+            if not take(step, most_moves):
+                continue
+            moved = True
+            self._settle(k)
+            self._mark()
+            queue.push(k, best(k, most_moves))
+        return moved
 
     def _best_star(self, k: int, most_moves: int) -> _Step | None:
         """Start and VMs of a key with the largest gain per move, with every VM priced as if it moved alone."""
@@ -241,6 +250,29 @@ class Walk:
         if extra is not None:
             cost = self.tally.cost + self.tally.instance.policy_write_price * extra
             self.path.marks.append(Mark(self.tally.num_moves, cost, len(self.path.steps)))
+
+
+class _Queue:
+    """Keys in the order of their best steps, the largest gain per move first."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
+    def push(self, k: int, step: _Step | None) -> None:
+        """Add a key with its best step; a key without one is left out."""
+        if step is not None:
+            heapq.heappush(self._heap, (-step.ratio, k))
+
+    def pop(self) -> int:
+        """Remove the key with the best step."""
+        return heapq.heappop(self._heap)[1]
+
+    def has_better_than(self, step: _Step) -> bool:
+        """Whether a key of the queue gains more per move."""
+        return bool(self._heap) and step.ratio < -self._heap[0][0] - IMPROVEMENT
 
 
 @dataclass(frozen=True, slots=True)

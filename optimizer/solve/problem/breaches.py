@@ -121,26 +121,28 @@ def broken_limits(limits: Limits, options: IntArray, kept: Collection[Limit] | N
         policies; that may change how many writes a schedule needs.
     """
     judge = limits.unpinned if kept is None or limits.policies in kept else limits.without_vault_limit
-    instance, excess = limits.instance, excess_of(judge, options)
     chosen = np.left_shift(np.uint64(1), options.astype(np.uint64))
-    found = {limit: np.asarray(bits & chosen > 0) for limit, bits in limits.forbids.items()}
-    found = {limit: vms for limit, vms in found.items() if vms.any()}
+    at_forbidden = {limit: np.asarray(bits & chosen > 0) for limit, bits in limits.forbids.items()}
+    broken = {limit: vms for limit, vms in at_forbidden.items() if vms.any()}
+    for limit, vms in _involved(limits, options, excess_of(judge, options)):
+        broken[limit] = broken.get(limit, False) | vms
+    return broken if kept is None else {limit: vms for limit, vms in broken.items() if limit in kept}
 
-    def add(limit: Limit, vms: BoolArray) -> None:
-        found[limit] = found.get(limit, False) | vms
 
+def _involved(limits: Limits, options: IntArray, excess: Excess) -> Iterator[tuple[Limit, BoolArray]]:
+    """Yield the limits that a schedule exceeds, each with the VMs that could be involved."""
+    instance = limits.instance
     for group in np.unique(instance.rows.group[excess.rows]).tolist():
-        add(Limit(instance.cap_names[group], LimitKind.RULE), limits.members(group))
+        yield Limit(instance.cap_names[group], LimitKind.RULE), limits.members(group)
     for limit in dict.fromkeys(limits.gate_limit[h] for _, h in excess.shut):
-        add(limit, limits.behind(limit))
+        yield limit, limits.behind(limit)
     if excess.moves:
-        add(limits.moves, options != instance.today)
+        yield limits.moves, options != instance.today
     for number in excess.write_limits:
-        one = instance.write_limits[number]
-        add(Limit(one.name, LimitKind.POLICY_WRITES), np.isin(instance.key, one.keys))
+        writes = instance.write_limits[number]
+        yield Limit(writes.name, LimitKind.POLICY_WRITES), np.isin(instance.key, writes.keys)
     if len(excess.stuck):
-        add(limits.policies, np.isin(instance.key_vault[instance.key], excess.stuck))
-    return found if kept is None else {limit: vms for limit, vms in found.items() if limit in kept}
+        yield limits.policies, np.isin(instance.key_vault[instance.key], excess.stuck)
 
 
 def _at_forbidden_starts(limits: Limits, options: IntArray) -> Iterator[Breach]:

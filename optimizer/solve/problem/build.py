@@ -79,7 +79,6 @@ def build_instance(
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     move_price = _move_prices(inventory, rules, recently_moved or {})
     working_hours = _working_hours_prices(inventory, rules)
-    room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
         linear=risk_weight[:, None] * table.cost + move_price[:, None] * moved + working_hours,
         working_hours=working_hours,
@@ -100,7 +99,7 @@ def build_instance(
         touched=touched,
         rows=rows,
         policies=editable,
-        vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
+        vault_room=room_of_vaults(inventory, rules),
         move_price=move_price,
         policy_write_price=rules.prices.policy_write,
         max_moves=rules.max_moves,
@@ -110,6 +109,13 @@ def build_instance(
         write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=gates_between(inventory, rules, ~restrictions.movable),
     )
+
+
+def room_of_vaults(inventory: Inventory, rules: Rules) -> IntArray:
+    """Number of policies that may still be created in each vault; shape (num_vaults,)."""
+    most = rules.policies.max_policies_per_vault
+    room = [max(0, most - inventory.policies_in_vault(vault_id)) for vault_id in inventory.vaults]
+    return np.array(room, dtype=np.int64)
 
 
 def number_twin_keys(inventory: Inventory) -> dict[tuple[ArmId, str], int]:

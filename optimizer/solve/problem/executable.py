@@ -570,10 +570,9 @@ def choose_writes(
                 extra[_place(f, vault, f.policy_key[p])] += 1
     for n in range(num_keys):
         extra[n] += needs[n]
+        choice.rings[n, :] = -1
         if needs[n] > 0:
-            _key_state(f, end, vault, f.vault_keys[key_first + n], edited, ring)
-        for t in range(NUM_OPTIONS):
-            choice.rings[n, t] = ring[t] if needs[n] > 0 else -1
+            _key_state(f, end, vault, f.vault_keys[key_first + n], edited, choice.rings[n])
     return int(created) if created <= room else -1
 
 

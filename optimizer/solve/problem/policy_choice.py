@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.policy_limits import VmLimit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.problem.build import number_twin_keys, policies_of_keys
+from optimizer.solve.problem.build import number_twin_keys, policies_of_keys, room_of_vaults
 from optimizer.solve.problem.executable import Families, Holdings, make_families, vault_writes
 
 
@@ -74,7 +74,6 @@ def _families(
     existing, unknown, counted, of_keys = policies_of_keys(inventory, rules, limit, keys, movable)
     key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     today = np.array([policy.start for policy in policies], dtype=np.int64)
-    room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     holdings = Holdings(
         today=today,
         key=key,
@@ -83,7 +82,7 @@ def _families(
         existing=existing,
         unknown=unknown,
         policies=of_keys,
-        vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
+        vault_room=room_of_vaults(inventory, rules),
         vms_per_new_policy=limit.new,
         vms_per_existing_policy=limit.existing,
     )

@@ -79,9 +79,9 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable) -> Re
     forbidden, exempt = _outside_windows(inventory, rules, matches, today, movable)
     elsewhere = np.arange(NUM_OPTIONS) != today[:, None]
     forbidden |= {reason: elsewhere & matches[rule.name][:, None] for reason, rule in holds.items()}
-    for row, item in enumerate(inventory.items):
-        if item.unwritable:
-            forbidden.setdefault(item.unwritable, np.zeros_like(elsewhere))[row] = elsewhere[row]
+    for reason, rows in _unwritable(inventory).items():
+        mask = elsewhere & np.isin(np.arange(len(today)), rows)[:, None]
+        forbidden[reason] = forbidden.get(reason, np.zeros_like(mask)) | mask
     forbidden[AZURE_GRID] = _off_the_grid(inventory, today)
     too_risky = (table.risk > table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE) | ~table.allowed
     raised = {}
@@ -91,6 +91,15 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable) -> Re
     forbidden[NO_HISTORY] = ~table.own[:, None] & too_risky
     rule_of = {rule.name: rule.name for rule in rules.rule} | {reason: rule.name for reason, rule in holds.items()}
     return Restrictions(~_any(forbidden), forbidden, movable, stays_because, exempt, raised, rule_of)
+
+
+def _unwritable(inventory: Inventory) -> dict[str, list[int]]:
+    """Indices of the VMs that cannot be written because of their state in Azure, by reason."""
+    rows: dict[str, list[int]] = {}
+    for row, item in enumerate(inventory.items):
+        if item.unwritable:
+            rows.setdefault(item.unwritable, []).append(row)
+    return rows
 
 
 def _reason(rule: Rule) -> str:

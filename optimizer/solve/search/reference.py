@@ -79,10 +79,13 @@ def find_reference(
     if known is Outcome.INFEASIBLE:
         return Unsolvable(clock.seconds())
     usable = known if isinstance(known, np.ndarray) and is_feasible(instance, known) else None
-    placed_by_cpsat = _ask_cpsat(instance, placed, usable, search, clock)
-    if isinstance(placed_by_cpsat, np.ndarray):
-        return Reference("greedy", placed_by_cpsat)
-    return Unsolvable(clock.seconds()) if placed_by_cpsat is Outcome.INFEASIBLE else NotFound(clock.seconds())
+    return _reference_of(_ask_cpsat(instance, placed, usable, search, clock), clock)
+
+
+def _reference_of(answer: IntArray | Outcome, clock: SolveClock) -> Reference | Unsolvable | NotFound:
+    if isinstance(answer, np.ndarray):
+        return Reference("greedy", answer)
+    return Unsolvable(clock.seconds()) if answer is Outcome.INFEASIBLE else NotFound(clock.seconds())
 
 
 def _ask_cpsat(

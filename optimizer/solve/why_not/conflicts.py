@@ -16,6 +16,9 @@ from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 
+EVERYTHING = (1 << NUM_OPTIONS) - 1
+"""All options, as bits of a Python integer."""
+
 MAX_NODES = 20_000
 """Maximum number of sets examined per kind of VM; beyond it, an irreducible set is used instead of a smallest one."""
 
@@ -144,35 +147,53 @@ def _cover_together(
 
 
 def _smallest_cover(masks: Sequence[int]) -> tuple[int, ...]:
-    """Positions of the fewest masks whose union is every option; of an irreducible set if that takes too long.
+    """Positions of the fewest masks whose union is every option; of an irreducible set if that takes too long."""
+    search = _CoverSearch(masks)
+    for size in range(1, len(masks) + 1):
+        cover = search.extend((), 0, size)
+        if search.nodes > MAX_NODES:
+            break
+        if cover is not None:
+            return tuple(sorted(cover))
+    return _irreducible_cover(masks)
 
-    This is a depth-first search by size. One of the masks that forbid the option forbidden by the fewest masks must be
-    in the set.
+
+@dataclass(slots=True)
+class _CoverSearch:
+    """A depth-first search, by size, for masks whose union is every option.
+
+    Parameters
+    ----------
+    masks
+        Options that each limit forbids, as bits.
+    nodes
+        Number of steps so far.
     """
-    everything = (1 << NUM_OPTIONS) - 1
-    nodes = 0
 
-    def extend(chosen: tuple[int, ...], covered: int, size: int) -> tuple[int, ...] | None:
-        nonlocal nodes
-        nodes += 1
-        if covered == everything:
+    masks: Sequence[int]
+    nodes: int = 0
+
+    def extend(self, chosen: tuple[int, ...], covered: int, size: int) -> tuple[int, ...] | None:
+        """Positions of ``size`` masks, including the chosen ones; None if no such set covers every option."""
+        self.nodes += 1
+        if covered == EVERYTHING:
             return chosen
-        if len(chosen) == size or nodes > MAX_NODES:
+        if len(chosen) == size or self.nodes > MAX_NODES:
             return None
-        open_options = [t for t in range(NUM_OPTIONS) if not covered >> t & 1]
-        candidates = [[place for place, mask in enumerate(masks) if mask >> t & 1] for t in open_options]
-        for place in min(candidates, key=len):
-            deeper = extend((*chosen, place), covered | masks[place], size)
+        for place in min(self._candidates(covered), key=len):
+            deeper = self.extend((*chosen, place), covered | self.masks[place], size)
             if deeper is not None:
                 return deeper
         return None
 
-    for size in range(1, len(masks) + 1):
-        cover = extend((), 0, size)
-        if nodes > MAX_NODES:
-            break
-        if cover is not None:
-            return tuple(sorted(cover))
+    def _candidates(self, covered: int) -> list[list[int]]:
+        """Positions of the masks that forbid each open option; one of each list must be in the set."""
+        open_options = [t for t in range(NUM_OPTIONS) if not covered >> t & 1]
+        return [[place for place, mask in enumerate(self.masks) if mask >> t & 1] for t in open_options]
+
+
+def _irreducible_cover(masks: Sequence[int]) -> tuple[int, ...]:
+    """Positions of masks whose union is every option, and none of which can be left out."""
     left = list(range(len(masks)))
     for place in range(len(masks)):
         others = [other for other in left if other != place]

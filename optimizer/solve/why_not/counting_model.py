@@ -7,7 +7,7 @@ decides how many of them start where. It contains no prices, only what decides w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,11 +112,7 @@ class CountingModel:
     def _group(self) -> IntArray:
         """Index of the group of each VM; VMs with equal columns form a group."""
         instance, vms = self.instance, self.vms
-        forbids = [self.limits.forbids[limit][vms] for limit in self.kept if limit in self.limits.forbids]
-        apart = [bits.view(np.int64) for bits in forbids]
-        if not self._literal and self.giving is None:
-            apart = [np.bitwise_or.reduce(forbids).view(np.int64)] if forbids else []
-        columns = [*apart, self._capped_class()]
+        columns = [*self._forbidden_columns(), self._capped_class()]
         policies = self._is_kept(LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
         if policies:
             columns += [instance.key[vms], instance.counted_today[vms].astype(np.int64), self.policy_of[vms]]
@@ -124,10 +120,22 @@ class CountingModel:
             columns.append(instance.today[vms])
         if self._gates:
             columns.append(self._gate_sets())
-        if self.giving is not None and self.giving.kind is LimitKind.MAX_RISK_INCREASE:
+        if self._gives_in_risk:
             columns.append(np.arange(len(vms)))
         _, group = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
         return group.ravel().astype(np.int64)
+
+    @property
+    def _gives_in_risk(self) -> bool:
+        """Whether the limit that may give way is the one on the increase of risk."""
+        return self.giving is not None and self.giving.kind is LimitKind.MAX_RISK_INCREASE
+
+    def _forbidden_columns(self) -> list[IntArray]:
+        """Options that the kept limits forbid each VM, as bits: all in one column unless single limits matter."""
+        forbids = [self.limits.forbids[limit][self.vms] for limit in self.kept if limit in self.limits.forbids]
+        if forbids and not self._literal and self.giving is None:
+            forbids = [np.bitwise_or.reduce(forbids)]
+        return [bits.view(np.int64) for bits in forbids]
 
     def _capped_class(self) -> IntArray:
         """One number for all classes that touch the same kept rows at every option, for each of the model's VMs."""
@@ -186,16 +194,19 @@ class CountingModel:
             options = [t for t in range(NUM_OPTIONS) if not int(forbidden[v]) >> t & 1]
             for t in options:
                 self.n[g, t] = self.model.new_int_var(0, size, "")
-                for limit in kept:
-                    if int(limits.forbids[limit][v]) >> t & 1:
-                        if self._lets_off(limit):
-                            let_off.append(self.n[g, t])
-                            self._charge_risk(limit, g, t)
-                        else:
-                            self._add(self.n[g, t] == 0, limit)
+                let_off += self._forbid(g, t, [limit for limit in kept if int(limits.forbids[limit][v]) >> t & 1])
             self.model.add(sum(self.n[g, t] for t in options) == size)
         if self.giving is not None and self._slack_kind == "vms":
             self.model.add(sum(let_off) <= self._slack)
+
+    def _forbid(self, g: int, t: int, limits: Iterable[Limit]) -> Iterator[cp_model.IntVar]:
+        """Keep a group from an option that some limits forbid; yield its VMs there for each limit that gives way."""
+        for limit in limits:
+            if self._lets_off(limit):
+                yield self.n[g, t]
+                self._charge_risk(limit, g, t)
+            else:
+                self._add(self.n[g, t] == 0, limit)
 
     def _lets_off(self, limit: Limit) -> bool:
         by_amount = limit.kind is LimitKind.MAX_RISK_INCREASE
@@ -280,25 +291,28 @@ class CountingModel:
             v = self.first_of(g)
             if instance.counted(v, t):
                 cells.setdefault((int(instance.key[v]), t), []).append(n)
-        writes = self.writes
-        most: dict[tuple[int, int], int] = {}
+        most = {(k, t): -(-(int(instance.unknown[k, t]) + len(self.vms)) // per_policy) for k, t in cells}
         for (k, t), members in cells.items():
-            most[k, t] = -(-(int(instance.unknown[k, t]) + len(self.vms)) // per_policy)
-            writes[k, t] = self.model.new_int_var(0, most[k, t], "")
+            self.writes[k, t] = self.model.new_int_var(0, most[k, t], "")
             held = int(instance.unknown[k, t]) + sum(members)
             room = instance.vms_per_existing_policy * int(instance.existing[k, t])
-            self.model.add(held <= room + per_policy * writes[k, t])
+            self.model.add(held <= room + per_policy * self.writes[k, t])
         for limit, one in self.limits.write_limits.items():
             if limit in self.kept:
-                counted = [w for (k, _), w in writes.items() if k in one.keys]
+                counted = [w for (k, _), w in self.writes.items() if k in one.keys]
                 self._add(sum(counted) <= one.limit + self._gives(limit), limit)
-        if self.limits.policies not in self.kept:
-            return
-        for vault, room in enumerate(instance.vault_room.tolist()):
-            mine = {cell: w for cell, w in writes.items() if instance.key_vault[cell[0]] == vault}
+        if self.limits.policies in self.kept:
+            self._keep_room(cells, most)
+
+    def _keep_room(
+        self, cells: dict[tuple[int, int], list[cp_model.IntVar]], most: dict[tuple[int, int], int]
+    ) -> None:
+        """Keep the limit on the policies of each vault that could exceed it with the most writes at each cell."""
+        limit = self.limits.policies
+        for vault, room in enumerate(self.instance.vault_room.tolist()):
+            mine = {cell: w for cell, w in self.writes.items() if self.instance.key_vault[cell[0]] == vault}
             if sum(most[cell] for cell in mine) > room:
                 edits = self._add_edits(mine, cells)
-                limit = self.limits.policies
                 self._add(sum(mine.values()) <= room + sum(edits) + self._gives(limit), limit)
 
     def _add_edits(
@@ -313,17 +327,16 @@ class CountingModel:
         groups = {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
         by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
         by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-        for p, one in enumerate(instance.policies):
-            for k, t in writes:
-                if not (one.editable or one.editable_unpinned) or k != one.key or t == one.option:
-                    continue
-                if any((g, t) not in self.n for g in groups.get(p, ())):
-                    continue
-                edit = self.edits[p, t] = self.model.new_bool_var("")
-                for g in groups.get(p, ()):
-                    self.model.add(self.n[g, t] >= self.size[g] * edit)
-                by_target.setdefault((k, t), []).append(edit)
-                by_source.setdefault((k, one.option), []).append(edit)
+        editable = [p for p, policy in enumerate(instance.policies) if policy.editable or policy.editable_unpinned]
+        for p, (k, t) in itertools.product(editable, writes):
+            moved, mine = instance.policies[p], groups.get(p, ())
+            if k != moved.key or t == moved.option or any((g, t) not in self.n for g in mine):
+                continue
+            edit = self.edits[p, t] = self.model.new_bool_var("")
+            for g in mine:
+                self.model.add(self.n[g, t] >= self.size[g] * edit)
+            by_target.setdefault((k, t), []).append(edit)
+            by_source.setdefault((k, moved.option), []).append(edit)
         for cell, edits in by_target.items():
             self.model.add(sum(edits) <= writes[cell])
         for (k, t), edits in by_source.items():
@@ -355,22 +368,33 @@ class CountingModel:
         status = solver.solve(self.model)
         work = float(solver.response_proto.deterministic_time)
         if status == cp_model.INFEASIBLE:
-            core = None
-            if self._literal:
-                blamed = set(solver.sufficient_assumptions_for_infeasibility())
-                core = frozenset(limit for limit, literal in self._literal.items() if literal.index in blamed)
-            return Counted(Outcome.INFEASIBLE, core=core, work=work)
+            return Counted(Outcome.INFEASIBLE, core=self._core(solver), work=work)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return Counted(Outcome.UNKNOWN, work=work)
         self._solver = solver
-        options = np.empty(len(self.vms), dtype=np.int64)
-        for g, _ in enumerate(self.size):
-            chosen = [t for t in range(NUM_OPTIONS) if (g, t) in self.n for _ in range(solver.value(self.n[g, t]))]
-            options[self.group_of == g] = chosen
-        risk = self.giving is not None and self.giving.kind is LimitKind.MAX_RISK_INCREASE
-        slack = solver.value(self._slack) / (RISK_SCALE if risk else 1) if self.giving is not None else None
         outcome = Outcome.OPTIMAL if status == cp_model.OPTIMAL else Outcome.FEASIBLE
-        return Counted(outcome, options, None, slack, work)
+        return Counted(outcome, self._options(solver), None, self._slack_of(solver), work)
+
+    def _core(self, solver: cp_model.CpSolver) -> frozenset[Limit] | None:
+        """Limits that suffice for infeasibility, if the model has assumptions."""
+        if not self._literal:
+            return None
+        blamed = set(solver.sufficient_assumptions_for_infeasibility())
+        return frozenset(limit for limit, literal in self._literal.items() if literal.index in blamed)
+
+    def _options(self, solver: cp_model.CpSolver) -> IntArray:
+        """Option of each of the model's VMs in a solution."""
+        options = np.empty(len(self.vms), dtype=np.int64)
+        for g in range(len(self.size)):
+            chosen = [(t, solver.value(self.n[g, t])) for t in range(NUM_OPTIONS) if (g, t) in self.n]
+            options[self.group_of == g] = np.repeat(*np.array(chosen, dtype=np.int64).T)
+        return options
+
+    def _slack_of(self, solver: cp_model.CpSolver) -> float | None:
+        """By how much a limit gives way in a solution; None if none may."""
+        if self.giving is None:
+            return None
+        return float(solver.value(self._slack) / (RISK_SCALE if self._gives_in_risk else 1))
 
 
 def _policy_of_vms(instance: Instance) -> IntArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
@@ -32,18 +32,23 @@ def smallest_hitting_set(
     """
     model = cp_model.CpModel()
     chosen = {element: model.new_bool_var("") for element in universe}
-    for one in to_hit:
-        model.add_bool_or([chosen[element] for element in universe if element in one])
-    for one in not_above:
-        model.add_bool_or([~chosen[element] for element in universe if element in one])
-    for one in other_than:
-        model.add_bool_or([~chosen[element] if element in one else chosen[element] for element in universe])
+    for elements in to_hit:
+        model.add_bool_or([chosen[element] for element in universe if element in elements])
+    for elements in not_above:
+        model.add_bool_or([~chosen[element] for element in universe if element in elements])
+    for elements in other_than:
+        model.add_bool_or([~chosen[element] if element in elements else chosen[element] for element in universe])
     # One additional element outweighs every preference among sets of the same size.
     weight = len(universe) ** 2 + 1
     model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))
+    return _chosen(model, chosen)
+
+
+def _chosen(model: cp_model.CpModel, variables: Mapping[T, cp_model.IntVar]) -> frozenset[T] | None:
+    """Elements whose variables are 1 at the optimum of a model; None if there is none."""
     solver = cp_model.CpSolver()
     solver.parameters.catch_sigint_signal = False  # it would end the process without Python's handling of Ctrl-C
     solver.parameters.num_workers = 1
     if solver.solve(model) != cp_model.OPTIMAL:
         return None
-    return frozenset(element for element in universe if solver.boolean_value(chosen[element]))
+    return frozenset(element for element, variable in variables.items() if solver.boolean_value(variable))

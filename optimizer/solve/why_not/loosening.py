@@ -95,18 +95,30 @@ def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
     """Smallest change of a limit under which the kept limits can hold; None if only dropping it is known to do."""
-    longer = _shortest_within(limits, feasibility, limit, kept)
-    if longer is not None:
-        return longer
-    others = kept - {limit}
-    was = limits.amount(limit)
-    for to in () if was is None else _least_amounts(limits, feasibility, limit, others, was):
-        change = _enough(limits, feasibility, Change(limit, was, to), kept)
+    return (
+        _shortest_within(limits, feasibility, limit, kept)
+        or _larger_amount(limits, feasibility, limit, kept)
+        or _without_some_vms(limits, feasibility, limit, kept)
+    )
+
+
+def _larger_amount(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
+    """Smallest amount of a limit under which the kept limits can hold; None if it has none, or none is known to do."""
+    amount = limits.amount(limit)
+    for to in () if amount is None else _least_amounts(limits, feasibility, limit, kept - {limit}, amount):
+        change = _enough(limits, feasibility, Change(limit, amount, to), kept)
         if change is not None:
             return change
+    return None
+
+
+def _without_some_vms(
+    limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]
+) -> Changed | None:
+    """Fewest VMs that a rule on single VMs has to exempt; None if only exempting all of them is known to do."""
     if limit.kind is not LimitKind.RULE or limit not in limits.forbids:
         return None
-    for vms in _fewest_vms(limits, feasibility, limit, others):
+    for vms in _fewest_vms(limits, feasibility, limit, kept - {limit}):
         if len(vms) == int((limits.forbids[limit] > 0).sum()):
             return None  # the same as dropping it
         change = _enough(limits, feasibility, Change(limit, vms=tuple(vms.tolist())), kept) if len(vms) else None
@@ -136,13 +148,13 @@ def _least_amounts(
     """Yield amounts below which the limit cannot hold: from the parts (maximum, or sum of moves), then from all."""
     concerned = feasibility.concerned(others | {limit})
     if limit.kind in (LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
-        found = feasibility.least(others, limit, "amount", concerned)
-        yield int(was) + (1 if found is None else max(int(found[0]), 1))
+        least = feasibility.least(others, limit, "amount", concerned)
+        yield int(was) + (1 if least is None else max(int(least[0]), 1))
         return
-    local = [one for one in others | {limit} if one.kind not in GLOBAL_KINDS]
+    local = [other for other in others | {limit} if other.kind not in GLOBAL_KINDS]
     parts = [*feasibility.parts(local, concerned)]
-    found_parts = [feasibility.least(local, limit, "amount", part) for part in parts]
-    amounts = [one[0] for one in found_parts if one is not None]
+    of_parts = [feasibility.least(local, limit, "amount", part) for part in parts]
+    amounts = [least[0] for least in of_parts if least is not None]
     alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
     if len(amounts) < len(parts):
         return
@@ -152,9 +164,16 @@ def _least_amounts(
         yield int(was + max(amounts, default=0))
     else:
         yield _rounded_up(max([*amounts, *_increases_alone(limits, limit, others, alone)], default=0.0))
-        together = feasibility.least(others, limit, "amount", concerned)
-        if together is not None:
-            yield _rounded_up(together[0])
+        yield from _least_together(feasibility, limit, others, concerned)
+
+
+def _least_together(
+    feasibility: Feasibility, limit: Limit, others: frozenset[Limit], concerned: IntArray
+) -> Iterator[float]:
+    """Yield the least increase of risk that the VMs concerned need together, if it is known."""
+    together = feasibility.least(others, limit, "amount", concerned)
+    if together is not None:
+        yield _rounded_up(together[0])
 
 
 def _rounded_up(increase: float) -> float:

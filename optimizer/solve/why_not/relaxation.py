@@ -179,27 +179,30 @@ class _WaysOut:
 
     def _enumerate(self, enough: int) -> bool:
         """Try sets until ``enough`` ways out are known; return whether there are no others."""
-        limits, feasibility = self.limits, self.feasibility
-        changeable = [limit for limit in limits.all if limit.can_change]
-        while len(self._ways) < enough and not feasibility.budget.over:
-            to_hit = [frozenset(one.limits).intersection(changeable) for one in self.conflicts]
+        changeable = [limit for limit in self.limits.all if limit.can_change]
+        while len(self._ways) < enough and not self.feasibility.budget.over:
+            to_hit = [frozenset(conflict.limits).intersection(changeable) for conflict in self.conflicts]
             candidate = smallest_hitting_set(changeable, to_hit, self.corrections, self._unsettled)
             if candidate is None:
                 return not self._unsettled
-            kept = frozenset(limits.all) - candidate
-            answer = feasibility.check(kept)
-            if answer.options is not None:
-                above_unsettled = any(one <= candidate for one in self._unsettled)
-                self._add(candidate, answer.options, minimal=not above_unsettled)
-            elif answer.outcome is Outcome.INFEASIBLE:
-                more = single_vm_conflicts(limits, kept) or [shrink(limits, feasibility, kept)]
-                for conflict in more:
-                    if conflict.irreducible:
-                        self.tell(conflict)
-                self.conflicts += more
-            else:
-                self._unsettled.append(candidate)
+            self._try(candidate)
         return False
+
+    def _try(self, candidate: frozenset[Limit]) -> None:
+        """Find out whether dropping a set of limits suffices; if not, there is another conflict."""
+        kept = frozenset(self.limits.all) - candidate
+        answer = self.feasibility.check(kept)
+        if answer.options is not None:
+            above_unsettled = any(unsettled <= candidate for unsettled in self._unsettled)
+            self._add(candidate, answer.options, minimal=not above_unsettled)
+        elif answer.outcome is Outcome.INFEASIBLE:
+            more = single_vm_conflicts(self.limits, kept) or [shrink(self.limits, self.feasibility, kept)]
+            for conflict in more:
+                if conflict.irreducible:
+                    self.tell(conflict)
+            self.conflicts += more
+        else:
+            self._unsettled.append(candidate)
 
     def _cut_down_today(self) -> None:
         """Keep as many as possible of the limits that today's schedule breaks; the others are a way out."""

@@ -158,30 +158,45 @@ def search(instance: Instance, options: IntArray, concerned: BoolArray, num_roun
 
 def _binding(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
     """Yield the limits that a schedule uses up, each loosened by one step."""
+    yield from _full_caps(limits, options)
     instance = limits.instance
-    counts = row_counts(instance, options)
-    full = [r for r in limits.capped_rows.tolist() if counts[r] >= instance.rows.cap[r]]
+    moves = int((options != instance.today).sum())
+    if instance.max_moves is not None and moves >= instance.max_moves:
+        everybody = np.ones(instance.num_vms, dtype=np.bool_)
+        yield _one_more(limits, limits.moves, instance.max_moves, instance.max_moves + 1, everybody)
+    yield from _full_write_limits(limits, options)
+    yield from _full_vaults(limits, options)
+    yield from _limits_on_risk(limits)
+
+
+def _full_caps(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
+    """Yield the caps that a schedule reaches, each raised by one."""
+    rows, counts = limits.instance.rows, row_counts(limits.instance, options)
+    full = [r for r in limits.capped_rows.tolist() if counts[r] >= rows.cap[r]]
     for limit in dict.fromkeys(limits.row_limit[r] for r in full):
         cap = limits.amount(limit)
         if cap is None:
             continue  # windows that have to be disjoint: such a cap cannot be loosened by one
-        groups = {int(instance.rows.group[r]) for r in full if limits.row_limit[r] == limit}
+        groups = {int(rows.group[r]) for r in full if limits.row_limit[r] == limit}
         concerned = np.logical_or.reduce([limits.members(group) for group in sorted(groups)])
         yield _one_more(limits, limit, cap, cap + 1, concerned)
-    everybody = np.ones(instance.num_vms, dtype=np.bool_)
-    moves = int((options != instance.today).sum())
-    if instance.max_moves is not None and moves >= instance.max_moves:
-        yield _one_more(limits, limits.moves, instance.max_moves, instance.max_moves + 1, everybody)
-    items = policy_counts(instance, options)
+
+
+def _full_write_limits(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
+    """Yield the limits on policy writes that a schedule reaches, each raised by one."""
+    instance, items = limits.instance, policy_counts(limits.instance, options)
     by_key = policy_writes(instance, items).sum(axis=1) + extra_writes(instance, options, items)[0]
-    for limit, one in limits.write_limits.items():
-        if by_key[list(one.keys)].sum() >= one.limit:
-            yield _one_more(limits, limit, one.limit, one.limit + 1, np.isin(instance.key, one.keys))
-    yield from _full_vaults(limits, options)
-    risk = [limit for limit in limits.forbids if limit.kind is LimitKind.MAX_RISK_INCREASE]
-    for limit in risk:
-        was = limits.rules.max_risk_increase
-        wider = _one_more(limits, limit, was, was + RISK_STEP, everybody)
+    for limit, writes in limits.write_limits.items():
+        if by_key[list(writes.keys)].sum() >= writes.limit:
+            yield _one_more(limits, limit, writes.limit, writes.limit + 1, np.isin(instance.key, writes.keys))
+
+
+def _limits_on_risk(limits: Limits) -> Iterator[_Loosened]:
+    """Yield the limit on the increase of risk, raised by one step, if that allows further starts."""
+    instance, increase = limits.instance, limits.rules.max_risk_increase
+    everybody = np.ones(instance.num_vms, dtype=np.bool_)
+    for limit in (limit for limit in limits.forbids if limit.kind is LimitKind.MAX_RISK_INCREASE):
+        wider = _one_more(limits, limit, increase, increase + RISK_STEP, everybody)
         grown = (wider.instance.allowed & ~instance.allowed).any(axis=1)
         if grown.any():
             yield replace(wider, concerned=np.asarray(np.isin(instance.key, instance.key[grown])))
