@@ -259,40 +259,54 @@ class Team:
             See :meth:`Clock.side_by_side`.
         """
         errors: list[BaseException] = []
-        # Not Thread.is_alive: in Python 3.11 a thread counts as ended once its join was interrupted (bpo-45274).
-        ended = [threading.Event() for _ in tasks]
 
-        def run_one(task: Callable[[], None], end: threading.Event) -> None:
-            try:
-                task()
-            except Stopped:
-                pass
-            except BaseException as exc:  # noqa: BLE001  # raised again in the calling thread
-                errors.append(exc)
-                self.stop()
-                on_stop()
-            finally:
-                end.set()
+        def fail(error: BaseException) -> None:
+            errors.append(error)
+            self.stop()
+            on_stop()
 
-        threads = [threading.Thread(target=run_one, args=pair, daemon=True) for pair in zip(tasks, ended, strict=True)]
+        threads = [_TaskThread(task, fail) for task in tasks]
         try:
             for thread in threads:
                 thread.start()
-            while _any_runs(ended):
-                pass
+            _wait_for(threads)
             for thread in threads:
                 thread.join()
         except BaseException:  # Ctrl-C; a second one ends the wait below at once
             self.stop()
             on_stop()
-            begun = [end for thread, end in zip(threads, ended, strict=True) if thread.ident is not None]
-            while interrupted() and _any_runs(begun):
-                pass
+            _wait_for([thread for thread in threads if thread.ident is not None], interrupted)
             raise
         if errors:
             raise errors[0]
 
 
-def _any_runs(ends: Sequence[threading.Event]) -> bool:
-    """Whether at least one task is still running after a short wait."""
-    return any(not end.wait(_JOIN_SECONDS) for end in ends if not end.is_set())
+class _TaskThread(threading.Thread):
+    """Runs one task, reports its exception, and says when it has ended.
+
+    ``Thread.is_alive`` does not say so: in Python 3.11, a thread counts as ended once its join was interrupted
+    (bpo-45274).
+    """
+
+    def __init__(self, task: Callable[[], None], fail: Callable[[BaseException], None]) -> None:
+        super().__init__(daemon=True)
+        self.ended = threading.Event()
+        self._task = task
+        self._fail = fail
+
+    def run(self) -> None:
+        """Run the task; :class:`Stopped` is not a failure."""
+        try:
+            self._task()
+        except Stopped:
+            pass
+        except BaseException as exc:  # noqa: BLE001  # raised again in the thread that waits
+            self._fail(exc)
+        finally:
+            self.ended.set()
+
+
+def _wait_for(threads: Sequence[_TaskThread], goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Wait until all tasks have ended, or until ``goes_on`` says no; in short waits, which Ctrl-C can interrupt."""
+    while goes_on() and any(not thread.ended.wait(_JOIN_SECONDS) for thread in threads if not thread.ended.is_set()):
+        pass

@@ -163,17 +163,29 @@ def _limit(kind: str, context: Mapping[str, Any]) -> str:
 
 def _length(kind: str, context: Mapping[str, Any], value: object) -> Expectation:
     """Explain that a value has too few or too many entries or characters."""
-    noun, nouns = ("character", "characters") if not kind.startswith("too") else ("entry", "entries")
-    has = context.get("actual_length")
-    size = has if isinstance(has, int) else len(value) if isinstance(value, str | bytes | Sequence) else None
-    wrong = "is empty" if size == 0 else f"has {size:,} {noun if size == 1 else nouns}" if size else "is too long"
-    if kind.endswith("too_short"):
-        least = int(context["min_length"])
-        if noun == "character" and least == 1:
-            return Expectation(wrong, "any text", "write some")
-        return Expectation(wrong, f"{least:,} {noun if least == 1 else nouns} or more", "add one")
-    most = int(context["max_length"])
-    return Expectation(wrong, f"{most:,} {noun if most == 1 else nouns} or fewer", "shorten it")
+    of_text = not kind.startswith("too")
+    size = _size(context, value)
+    wrong = "is too long" if size is None else f"has {_counted(size, of_text)}" if size else "is empty"
+    if kind.endswith("too_long"):
+        return Expectation(wrong, f"{_counted(int(context['max_length']), of_text)} or fewer", "shorten it")
+    least = int(context["min_length"])
+    if of_text and least == 1:
+        return Expectation(wrong, "any text", "write some")
+    return Expectation(wrong, f"{_counted(least, of_text)} or more", "add one")
+
+
+def _size(context: Mapping[str, Any], value: object) -> int | None:
+    """Length of a value as the validator stated it, or else its own; None if it has none."""
+    stated = context.get("actual_length")
+    if isinstance(stated, int):
+        return stated
+    return len(value) if isinstance(value, str | bytes | Sequence) else None
+
+
+def _counted(number: int, of_text: bool) -> str:
+    """A number of characters or entries, in words."""
+    one, several = ("character", "characters") if of_text else ("entry", "entries")
+    return f"{number:,} {one if number == 1 else several}"
 
 
 def _in_words(error: object) -> str:

@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import text
-
-if TYPE_CHECKING:
-    from optimizer.model.inventory import ProtectedItem
 
 _Place = tuple[ArmId, Caseless]
 
@@ -25,6 +22,35 @@ _NONE = Caseless()
 
 _CONTAINERS = {Caseless("IaasVMContainerV2"), Caseless("IaasVMContainer")}
 """First parts of the names of VM containers: Azure Resource Manager and classic."""
+
+
+class BackedUp(Protocol):
+    """What is known about a protected item and its VM: their ids, and how jobs refer to them."""
+
+    @property
+    def id(self) -> ArmId:
+        """Id of the protected item."""
+        ...
+
+    @property
+    def vm_id(self) -> ArmId:
+        """Id of the VM."""
+        ...
+
+    @property
+    def vault_id(self) -> ArmId:
+        """Id of the vault."""
+        ...
+
+    @property
+    def container(self) -> str:
+        """Name of the container; empty if unknown."""
+        ...
+
+    @property
+    def friendly_name(self) -> str:
+        """Name of the VM in jobs; empty if unknown."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +91,7 @@ class JobOwners:
     by_name: Mapping[_Place, frozenset[ArmId]]
 
     @classmethod
-    def of(cls, items: Iterable[ProtectedItem]) -> JobOwners:
+    def of(cls, items: Iterable[BackedUp]) -> JobOwners:
         """Build the index from protected items, of one or more vaults."""
         containers: defaultdict[_Place, set[ArmId]] = defaultdict(set)
         names: defaultdict[_Place, set[ArmId]] = defaultdict(set)

@@ -152,8 +152,13 @@ def _spelled_like(found: re.Match[str], start: int) -> str:
         return f"{hour}{found['between']}" + (minute if minute != "00" else "")
     if found.re is not _CLOCK_12:
         return f"{hour}{found['between']}{minute}"
-    half = "pm" if int(hour) >= 12 else "am"
-    twelve = str(int(hour) % 12 or 12).zfill(2 if found["hour"].startswith("0") else 1)
+    return _twelve_hours(found, int(hour), minute)
+
+
+def _twelve_hours(found: re.Match[str], hour: int, minute: str) -> str:
+    """A time with am or pm, in the notation of another one."""
+    half = "pm" if hour >= 12 else "am"
+    twelve = str(hour % 12 or 12).zfill(2 if found["hour"].startswith("0") else 1)
     minutes = f"{found['between'] or ''}{minute}" if found["minute"] or minute != "00" else ""
     return f"{twelve}{minutes}{found['gap']}{half.upper() if found['half'].isupper() else half}"
 

@@ -116,18 +116,22 @@ def longest_stretch(windows: Sequence[Window]) -> int:
     """
     if len({window.zone for window in windows}) > 1:
         return sum(window.minutes for window in windows)
-    spans = []
-    for window in windows:
-        days = set(range(7)) if window.days is None else set(window.days)
-        if window.dates is not None:
-            days = days & {date.weekday() for date in window.dates} or days
-        begins = [day * MINUTES_PER_DAY + window.start for day in days]
-        spans += [(week + begin, week + begin + window.minutes) for begin in begins for week in (0, MINUTES_PER_WEEK)]
+    begins = (
+        (day * MINUTES_PER_DAY + window.start, window.minutes) for window in windows for day in _weekdays(window)
+    )
+    spans = [(week + begin, week + begin + lasts) for begin, lasts in begins for week in (0, MINUTES_PER_WEEK)]
     longest, since, until = 0, 0, -1
     for begin, end in sorted(spans):
         since, until = (since, max(until, end)) if begin <= until else (begin, end)
         longest = max(longest, until - since)
     return longest
+
+
+def _weekdays(window: Window) -> set[int]:
+    """Weekdays on which a window may begin; those of its dates if it has dates."""
+    days = set(range(7)) if window.days is None else set(window.days)
+    dates = window.dates or ()
+    return days & {date.weekday() for date in dates} or days
 
 
 def too_short(windows: Sequence[Window]) -> str:

@@ -8,7 +8,7 @@ look like the file that they came from. :mod:`optimizer.model.selectors` decides
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -199,42 +199,45 @@ class Rule(SparseTable):
 
     @model_validator(mode="after")
     def _sets_differ(self) -> Rule:
-        for key, sets in (("separate", self.separate), ("order", self.order), ("except", self.exempt)):
-            if isinstance(sets, bool) or (key != "except" and key not in self.model_fields_set):
-                continue
-            if len(sets) < 2 and key != "except":
+        for key, sets in (("separate", self.separate), ("order", self.order)):
+            if not isinstance(sets, bool) and key in self.model_fields_set and len(sets) < 2:
                 raise ValueError(
                     f"rule {self.name!r}: {key!r} needs at least two sets of VMs and has {len(sets)}; write it as "
                     f'{key} = ["sql-*", "web-*"]'
                 )
-            for number, one in enumerate(sets):
-                if one in sets[:number]:
-                    raise ValueError(
-                        f"rule {self.name!r} has the same set twice in {key!r}, as number {sets.index(one) + 1} and "
-                        f"{number + 1}; take one out"
-                    )
+        for key, sets in (("separate", self.separate), ("order", self.order), ("except", self.exempt)):
+            self._require_distinct(key, () if isinstance(sets, bool) else sets)
         return self
+
+    def _require_distinct(self, key: str, sets: Sequence[object]) -> None:
+        for number, vm_set in enumerate(sets):
+            if vm_set in sets[:number]:
+                raise ValueError(
+                    f"rule {self.name!r} has the same set twice in {key!r}, as number {sets.index(vm_set) + 1} and "
+                    f"{number + 1}; take one out"
+                )
 
     @model_validator(mode="after")
     def _does_something(self) -> Rule:
-        windows = (self.allow, self.forbid, self.max_concurrent, self.separate, self.order)
-        if not any((*windows, self.pin, self.exclude, self.freeze, self.rpo_hours, self.weight)):
-            raise ValueError(
-                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, separate, order, pin, "
-                "exclude, freeze, rpo_hours or weight"
-            )
-        if self.per is not None and not (self.max_concurrent or self.separate or self.order):
-            raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent', 'separate' or 'order'")
-        if self.within is not None and not self.order:
-            raise ValueError(
-                f"rule {self.name!r} has 'within' without 'order'; 'within' limits the hours between its sets"
-            )
-        if self.max_concurrent is not None and (self.separate or self.order):
-            other = "separate" if self.separate else "order"
-            raise ValueError(
-                f"rule {self.name!r} has both 'max_concurrent' and {other!r}, which look at different VMs; write two "
-                "rules"
-            )
+        sets = self.separate or self.order
+        windows = (self.allow, self.forbid, self.max_concurrent, sets)
+        demanded = any((*windows, self.pin, self.exclude, self.freeze, self.rpo_hours, self.weight))
+        kind = "separate" if self.separate else "order"
+        mistakes = {
+            "demands nothing; give it allow, forbid, max_concurrent, separate, order, pin, exclude, freeze, rpo_hours "
+            "or weight": not demanded,
+            "has 'per' without 'max_concurrent', 'separate' or 'order'": self.per
+            and not (self.max_concurrent or sets),
+            "has 'within' without 'order'; 'within' limits the hours between its sets": (
+                self.within is not None and not self.order
+            ),
+            f"has both 'max_concurrent' and {kind!r}, which look at different VMs; write two rules": (
+                self.max_concurrent is not None and sets
+            ),
+        }
+        for mistake, is_made in mistakes.items():
+            if is_made:
+                raise ValueError(f"rule {self.name!r} {mistake}")
         return self
 
     def is_for(self, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.clashes import Clashes
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.set_demands import demands
+from optimizer.model.set_demands import Demanded, demands
 from optimizer.model.timegrid import NUM_OPTIONS
 
 
@@ -87,38 +88,56 @@ def gates_between(inventory: Inventory, rules: Rules, stays: BoolArray, *, while
         Leave ``within`` out. VMs move one by one, so two sets that must follow each other closely cannot do so between
         the first move and the last.
     """
-    clashes = Clashes()
-    gates_of: list[list[int]] = [[] for _ in inventory.items]
-    names: list[str] = []
-    opponents: list[list[tuple[int, int]]] = []
+    builder = _GateBuilder(len(inventory.items))
     for demanded in demands(inventory, rules, stays):
-        if while_applying and demanded.within is not None:
-            continue
-        number: dict[int, int] = {}
+        if demanded.within is None or not while_applying:
+            builder.add(demanded)
+    return builder.gates()
+
+
+class _GateBuilder:
+    """Collects the gates of all rules, numbered in the order in which a clash of each side appears."""
+
+    def __init__(self, num_vms: int) -> None:
+        self._clashes = Clashes()
+        self._gates_of_vm: list[list[int]] = [[] for _ in range(num_vms)]
+        self._names: list[str] = []
+        self._opponents: list[list[tuple[int, int]]] = []
+
+    def add(self, demanded: Demanded) -> None:
+        """Add a gate for each side that clashes with another one at some start."""
+        gate_of: dict[int, int] = {}
         for a, b in demanded.opposed():
-            one, other = demanded.sides[a], demanded.sides[b]
-            clash = clashes.number(demanded.demand(one, other), one.pattern, other.pattern, demanded.within)
-            if not clashes.matrix(clash).any():
-                continue
-            for side in (a, b):
-                if side not in number:
-                    number[side] = len(names)
-                    names.append(demanded.rule.name)
-                    opponents.append([])
-                    for row in demanded.sides[side].rows:
-                        gates_of[row].append(number[side])
-            opponents[number[a]].append((number[b], clash))
-    return Gates(
-        vm_begin=_begins(gates_of),
-        vm_gate=np.array([gate for of in gates_of for gate in of], dtype=np.int64),
-        gate_begin=_begins(opponents),
-        opponent=np.array([gate for of in opponents for gate, _ in of], dtype=np.int64),
-        clash=np.array([clash for of in opponents for _, clash in of], dtype=np.int64),
-        clashes=clashes.stacked(),
-        name=tuple(names),
-        hours=clashes.stacked_hours(),
-    )
+            clash = demanded.clash(self._clashes, demanded.sides[a], demanded.sides[b])
+            if self._clashes.matrix(clash).any():
+                gate, opponent = (self._gate(demanded, side, gate_of) for side in (a, b))
+                self._opponents[gate].append((opponent, clash))
+
+    def _gate(self, demanded: Demanded, side: int, gate_of: dict[int, int]) -> int:
+        """Number of the gate of a side, which is made if the side has none yet."""
+        if side not in gate_of:
+            gate_of[side] = len(self._names)
+            self._names.append(demanded.rule.name)
+            self._opponents.append([])
+            for row in demanded.sides[side].rows:
+                self._gates_of_vm[row].append(gate_of[side])
+        return gate_of[side]
+
+    def gates(self) -> Gates:
+        """All gates, as flat arrays."""
+        pairs = np.array(list(chain.from_iterable(self._opponents)), dtype=np.int64).reshape(-1, 2)
+        return Gates(
+            vm_begin=_begins(self._gates_of_vm),
+            vm_gate=np.array(list(chain.from_iterable(self._gates_of_vm)), dtype=np.int64),
+            gate_begin=_begins(self._opponents),
+            opponent=pairs[:, 0].copy(),
+            clash=pairs[:, 1].copy(),
+            clashes=self._clashes.stacked(),
+            name=tuple(self._names),
+            hours=self._clashes.stacked_hours(),
+        )
 
 
 def _begins(lists: Sequence[Sequence[object]]) -> IntArray:
-    return np.concatenate([[0], np.cumsum([len(one) for one in lists], dtype=np.int64)]).astype(np.int64)
+    """Where each list begins in the concatenation of all lists, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(list(map(len, lists)), dtype=np.int64)]).astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
@@ -74,12 +75,21 @@ class Demanded:
         low, high = sorted((one.number, other.number))
         return low < high and (self.within is None or not any(low < side.number < high for side in self.sides))
 
+    def clash(self, clashes: Clashes, one: Side, other: Side) -> int:
+        """Index of the matrix that says which options of two sides clash."""
+        return clashes.number(self.demand(one, other), one.pattern, other.pattern, self.within)
+
     def opposed(self) -> Iterator[tuple[int, int]]:
         """Yield pairs of sides that constrain each other, in both directions; two immovable sides never do."""
         for a, one in enumerate(self.sides):
             for b, other in enumerate(self.sides):
                 if self.compares(one, other) and not (one.standing and other.standing):
                     yield a, b
+
+    def standing_pairs(self) -> Iterator[tuple[Side, Side]]:
+        """Yield pairs of immovable sides that the rule compares, in both directions."""
+        standing = [side for side in self.sides if side.standing]
+        return ((one, other) for one, other in product(standing, repeat=2) if self.compares(one, other))
 
 
 def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
@@ -90,24 +100,32 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
     patterns: dict[ArmId, Pattern] = {}
     for rule in rules.rule:
         for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
-            if not sets:
-                continue
-            groups: dict[str, dict[tuple[int, Pattern, bool], Side]] = {}
-            for row, number in _members(inventory, rule, sets):
-                item = inventory.items[row]
-                policy_id = item.policy_id
-                if policy_id not in patterns:
-                    patterns[policy_id] = inventory.pattern(inventory.policy(item))
-                group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
-                place = (number, patterns[policy_id], bool(stays[row]))
-                group.setdefault(place, Side(*place)).rows.append(row)
-            for group in groups.values():
-                if len({side.number for side in group.values()}) < 2:
-                    continue
+            for sides in _sides_by_group(inventory, rule, sets, stays, patterns):
                 # Two demands instead of one: the clashes of each are nested, which the bound needs (see cuts.py).
-                yield Demanded(rule, ordered, tuple(group.values()))
+                yield Demanded(rule, ordered, sides)
                 if ordered and rule.within is not None:
-                    yield Demanded(rule, ordered, tuple(group.values()), rule.within)
+                    yield Demanded(rule, ordered, sides, rule.within)
+
+
+def _sides_by_group(
+    inventory: Inventory,
+    rule: Rule,
+    sets: Sequence[Selector],
+    stays: BoolArray,
+    patterns: dict[ArmId, Pattern],
+) -> Iterator[tuple[Side, ...]]:
+    """Yield the sides of each group that has VMs of two sets or more; ``patterns`` keeps those of policies seen."""
+    groups: dict[str, dict[tuple[int, Pattern, bool], Side]] = {}
+    for row, number in _members(inventory, rule, sets):
+        item = inventory.items[row]
+        if item.policy_id not in patterns:
+            patterns[item.policy_id] = inventory.pattern(inventory.policy(item))
+        group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
+        kind = (number, patterns[item.policy_id], bool(stays[row]))
+        group.setdefault(kind, Side(*kind)).rows.append(row)
+    for group in groups.values():
+        if len({side.number for side in group.values()}) > 1:
+            yield tuple(group.values())
 
 
 def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
@@ -158,19 +176,12 @@ def standing_clashes(inventory: Inventory, rules: Rules, stays: BoolArray) -> li
     today = [inventory.policy(item).start for item in inventory.items]
     found: dict[tuple[int, str], None] = {}
     for demanded in demands(inventory, rules, stays):
-        standing = [side for side in demanded.sides if side.standing]
-        for one in standing:
-            for other in standing:
-                if not demanded.compares(one, other):
-                    continue
-                demand = demanded.demand(one, other)
-                clash = clashes.matrix(clashes.number(demand, one.pattern, other.pattern, demanded.within))
-                others = np.unique([today[row] for row in other.rows])
-                found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
-    for rule in rules.rule:
-        if rule.cap is not None:
-            found |= dict.fromkeys((row, rule.name) for row in _over_cap(inventory, rule, stays))
-    return list(found)
+        for one, other in demanded.standing_pairs():
+            clash = clashes.matrix(demanded.clash(clashes, one, other))
+            others = np.unique([today[row] for row in other.rows])
+            found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
+    capped = (rule for rule in rules.rule if rule.cap is not None)
+    return list(found | {(row, rule.name): None for rule in capped for row in _over_cap(inventory, rule, stays)})
 
 
 def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray) -> list[int]:
@@ -206,10 +217,9 @@ def least_within(inventory: Inventory, rules: Rules, stays: BoolArray) -> dict[s
     for demanded in demands(inventory, rules, stays):
         for a, b in demanded.opposed() if demanded.within is not None else ():
             one, other = demanded.sides[a], demanded.sides[b]
-            if one.number > other.number:
-                continue
-            too_early = clashes.matrix(clashes.number("before", one.pattern, other.pattern))
-            hours = clashes.hours_needed(one.pattern, other.pattern)
-            possible = np.where(too_early, np.inf, hours).min()
-            least[demanded.rule.name] = max(least.get(demanded.rule.name, 0.0), float(possible))
+            if one.number < other.number:
+                too_early = clashes.matrix(clashes.number("before", one.pattern, other.pattern))
+                hours = clashes.hours_needed(one.pattern, other.pattern)
+                possible = np.where(too_early, np.inf, hours).min()
+                least[demanded.rule.name] = max(least.get(demanded.rule.name, 0.0), float(possible))
     return least

@@ -142,6 +142,24 @@ class _Order:
         """Index of the block of a day; days without any load are not counted, so they do not shorten a block."""
         return bisect_left(self.dates, day) * self.num_blocks // len(self.dates)
 
+    def dates_of(self, span: _Span) -> tuple[tuple[date, ...], bool]:
+        """Days to read for a span, and whether they end with the history.
+
+        Otherwise, they are one day more than the span has, whose first hours complete the windows of the last day.
+        That day itself is counted in its own span.
+        """
+        blocks = range(span.first_block, span.end_block)
+        inside = [place for place, day in enumerate(self.dates) if self.block_of(day) in blocks]
+        dates = self.dates[inside[0] : inside[-1] + 2] if inside else ()
+        return dates, len(dates) == len(inside)
+
+    def of_span(self, span: _Span) -> _Order:
+        """The same inputs for the VMs of a span."""
+        if span.rows is None:
+            return self
+        vm_ids = tuple(self.vm_ids[row] for row in span.rows.tolist())
+        return replace(self, vm_ids=vm_ids, grid=self.grid.of_vms(span.rows))
+
 
 @dataclass(frozen=True, slots=True)
 class _Span:
@@ -213,22 +231,36 @@ def _split(order: _Order, engine: Engine) -> list[_Span]:
     windows. For 30 days in 8 blocks, 37 days are read in total. A span of some VMs decodes only their rows, but it
     reads and checks the files whole, so every further span reads them again.
     """
-    blocks, num_vms = order.num_blocks, len(order.vm_ids)
-    num_workers = engine.num_workers
-    pays = engine.is_running or (num_workers >= MIN_PROCESSES and num_vms * len(order.dates) >= MIN_VM_DAYS)
-    if num_workers == 1 or blocks == 0 or not pays:
+    blocks = order.num_blocks
+    if blocks == 0 or not _pays_off(order, engine):
         return [_Span(0, blocks)]
-    num_ranges = 1
-    if isinstance(order.source, PartialLoadSource):
-        wanted = -(-2 * num_workers // blocks)  # two spans per worker, so that no worker waits long for another one
-        num_ranges = max(1, min(wanted, MAX_READINGS, num_vms // MIN_SPAN_VMS))
+    ranges = _vm_ranges(order, _num_ranges(order, engine))
+    return [_Span(block, block + 1, rows) for block in range(blocks) for rows in ranges]
+
+
+def _pays_off(order: _Order, engine: Engine) -> bool:
+    """Whether several workers are faster than this process alone; processes that run already cost nothing to start."""
+    if engine.num_workers == 1 or engine.is_running:
+        return engine.num_workers > 1
+    return engine.num_workers >= MIN_PROCESSES and len(order.vm_ids) * len(order.dates) >= MIN_VM_DAYS
+
+
+def _num_ranges(order: _Order, engine: Engine) -> int:
+    """Number of ranges of VMs that each block is cut into; 1 if the source cannot read some VMs alone."""
+    if not isinstance(order.source, PartialLoadSource):
+        return 1
+    wanted = -(-2 * engine.num_workers // order.num_blocks)  # two spans per worker: none waits long for another one
+    return max(1, min(wanted, MAX_READINGS, len(order.vm_ids) // MIN_SPAN_VMS))
+
+
+def _vm_ranges(order: _Order, num_ranges: int) -> list[npt.NDArray[np.intp] | None]:
+    """Rows of the VMs of each range; files are sorted by VM, so a range of neighboring VMs lies in few row groups."""
     if num_ranges == 1:
-        return [_Span(block, block + 1) for block in range(blocks)]
-    # Files are sorted by VM, so a span of neighboring VMs lies in few row groups.
+        return [None]
+    num_vms = len(order.vm_ids)
     by_id = np.array(sorted(range(num_vms), key=lambda row: ArmId(order.vm_ids[row])), dtype=np.intp)
     size = -(-num_vms // (num_ranges * CHUNK_VMS)) * CHUNK_VMS
-    ranges = [by_id[first : first + size] for first in range(0, num_vms, size)]
-    return [_Span(block, block + 1, rows) for block in range(blocks) for rows in ranges]
+    return [by_id[first : first + size] for first in range(0, num_vms, size)]
 
 
 def _sum_span(order: _Order, span: _Span) -> BlockSums:
@@ -238,24 +270,19 @@ def _sum_span(order: _Order, span: _Span) -> BlockSums:
 
 def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
     """Sum up the days of a span in order."""
-    of_day = [order.block_of(day) for day in order.dates]
-    inside = [place for place, block in enumerate(of_day) if span.first_block <= block < span.end_block]
-    vm_ids = order.vm_ids if span.rows is None else [order.vm_ids[row] for row in span.rows.tolist()]
-    sums = BlockSums.zeros(span.end_block - span.first_block, len(vm_ids), order.grid.num_starts)
-    if not inside:
+    order = order.of_span(span)
+    sums = BlockSums.zeros(span.end_block - span.first_block, len(order.vm_ids), order.grid.num_starts)
+    dates, is_last = order.dates_of(span)
+    if not dates:
         progress("risk", 0, 0)
         return sums
-    grid = order.grid if span.rows is None else order.grid.of_vms(span.rows)
-    windows, rows = Windows(sums, grid, order.threshold), RowFinder(vm_ids)
-    # One day more than the span has: its first hours complete the windows of the last day. It is counted in its own
-    # span.
-    dates = order.dates[inside[0] : inside[-1] + 2]
-    for done, load in enumerate(_read_ahead(order.source, dates, None if span.rows is None else vm_ids)):
+    windows, rows = Windows(sums, order.grid, order.threshold), RowFinder(order.vm_ids)
+    for done, load in enumerate(_read_ahead(order.source, dates, None if span.rows is None else order.vm_ids)):
         progress("risk", done, len(dates), str(load.date))
         check_statistic(load, order.threshold)
         block = order.block_of(load.date) - span.first_block
         windows.add_day(load, rows.find(load.vm_ids), _bins_before(order.history_end, load.date), block)
-    if len(dates) == len(inside):
+    if is_last:
         windows.close()
     progress("risk", len(dates), len(dates))
     return sums
