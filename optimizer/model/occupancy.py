@@ -96,9 +96,20 @@ def exact_overlaps(inventory: Inventory, starts: IntArray) -> float:
     starts
         Shape (num_items,): start option of every item in the zone of its policy.
     """
+    return float(exact_service_overlaps(inventory, starts).sum())
+
+
+def exact_service_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
+    """Expected overlapping snapshots of each service per 30 days, by the exact probability; shape (num_services,).
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    """
     names, service = item_services(inventory)
     probability = _padded([inventory.service_timing[name].exact_overlap for name in names])
-    return float(count_overlaps(service, items_by_pattern(inventory), starts, probability).sum())
+    return count_overlaps(service, items_by_pattern(inventory), starts, probability)
 
 
 def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:

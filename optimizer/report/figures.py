@@ -14,6 +14,7 @@ from optimizer.documents import PlanDocument, ScheduleEntry, TodayAndPlan, Today
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.occupancy import (
+    exact_service_overlaps,
     expected_overlaps,
     item_services,
     service_occupancy,
@@ -32,6 +33,7 @@ from optimizer.model.timegrid import (
     Frequency,
     parse_minute,
 )
+from optimizer.report.formats import decimal, is_zero
 
 OTHERS = "all other services"
 
@@ -72,7 +74,8 @@ class ServiceComparison:
     Parameters
     ----------
     risk, overlaps
-        At-risk backups and expected overlapping snapshots per 30 days.
+        At-risk backups and expected overlapping snapshots per 30 days.  The overlaps of all services add up to the
+        figure of the summary.
     peak_windows
         Largest number of start windows that overlap in a half hour.
     """
@@ -143,7 +146,8 @@ def compare_services(
     names, service = item_services(inventory)
     _, before = service_occupancy(inventory, now)
     _, after = service_occupancy(inventory, then)
-    overlaps, overlaps_after = expected_overlaps(inventory, now), expected_overlaps(inventory, then)
+    exact_is_known = plan.summary.overlaps_exact is not None
+    overlaps, overlaps_after = (_overlaps(inventory, of, exact_is_known=exact_is_known) for of in (now, then))
     order = np.lexsort((np.arange(len(names)), -(overlaps + overlaps_after), -overlaps))
 
     def sum_up(weights: FloatArray) -> FloatArray:
@@ -166,6 +170,17 @@ def compare_services(
     labels = [names[g] for g in order[:max_rows].tolist()] + ([OTHERS] if len(names) > max_rows else [])
     today, planned = (_chart_rows(typical_day(occupancy)[order], max_rows) for occupancy in (before, after))
     return ServiceHours(services, tuple(labels), today, planned)
+
+
+def _overlaps(inventory: Inventory, starts: IntArray, *, exact_is_known: bool) -> FloatArray:
+    """Expected overlaps of each service, which add up to the figure that the summary shows.
+
+    The count leaves out snapshots that are scheduled two hours apart.  If its total is shown as 0.00, the summary has
+    the exact number instead, as far as the plan states it, and so have the services.
+    """
+    counted = expected_overlaps(inventory, starts)
+    shows_nothing = is_zero(decimal(float(counted.sum())))
+    return exact_service_overlaps(inventory, starts) if shows_nothing and exact_is_known else counted
 
 
 def _chart_rows(windows: IntArray, max_rows: int) -> IntArray:

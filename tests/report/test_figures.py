@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
+from optimizer.documents.plan_document import PlanDocument, TodayAndPlan
+from optimizer.model.arm_id import ArmId
+from optimizer.model.inventory import ProtectedItem, Vm
 from optimizer.model.occupancy import service_occupancy, starts_today
 from optimizer.model.rules import Threshold
 from optimizer.report.figures import (
@@ -17,7 +21,15 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
-from tests.report.small_estate import SmallLoad, SmallLoadSource, make_inventory, make_plan, make_risk
+from tests.report.small_estate import (
+    SmallLoad,
+    SmallLoadSource,
+    make_inventory,
+    make_plan,
+    make_policy,
+    make_risk,
+    vm_id,
+)
 
 INVENTORY = make_inventory()
 PLAN = make_plan(INVENTORY, make_risk(INVENTORY))
@@ -139,3 +151,29 @@ def test_the_statistic_of_the_rules_is_shown() -> None:
     found = load_profile(INVENTORY, INVENTORY.items[v], PLAN.schedule[v], load, Threshold(statistic="maximum"))
     assert set(found.cpu_mean) == {99.0}
     assert set(found.memory_mean) == {10.0}
+
+
+def with_exact(plan: PlanDocument, starts: str) -> PlanDocument:
+    """Return a plan in which the VMs start at their times of today but for one, and which states exact overlaps."""
+    entries = [entry.model_copy(update={"start": entry.start_today}) for entry in plan.schedule]
+    entries[1] = entries[1].model_copy(update={"start": starts})
+    known = TodayAndPlan(today=0.0, plan=0.0)
+    summary = plan.summary.model_copy(update={"overlaps_exact": known})
+    return plan.model_copy(update={"schedule": tuple(entries), "summary": summary})
+
+
+def test_overlaps_of_services_add_up_to_what_the_summary_shows() -> None:
+    """Two VMs of a service: together they overlap 6.9 times; two hours apart, the count is 0 and the exact 0.23."""
+    policies = make_policy(1, "daily", 46)
+    vms = {ArmId(vm_id(name)): Vm(id=vm_id(name), name=name, service="shop") for name in ("a", "b")}
+    items = [ProtectedItem(f"{policies.vault_id}/items/{vm}", vm, policies.id, policies.vault_id) for vm in vms]
+    inventory = replace(INVENTORY, vms=vms, items=tuple(items), idle_items=(), policies={ArmId(policies.id): policies})
+    plan = make_plan(inventory, np.zeros((2, 48)))
+    (together,) = compare_services(inventory, with_exact(plan, "23:00")).services
+    assert (together.overlaps.today, together.overlaps.plan) == pytest.approx((6.9, 6.9))
+    (apart,) = compare_services(inventory, with_exact(plan, "01:00")).services
+    assert apart.overlaps.today == pytest.approx(6.9)
+    assert apart.overlaps.plan == pytest.approx(0.23, abs=0.01)
+    old = with_exact(plan, "01:00")
+    old = old.model_copy(update={"summary": old.summary.model_copy(update={"overlaps_exact": None})})
+    assert compare_services(inventory, old).services[0].overlaps.plan == 0.0

@@ -7,6 +7,7 @@ from typing import Any
 
 from optimizer.documents import PlanDocument
 from optimizer.plan import LimitPriceEntry
+from optimizer.report.wording.before_after import OVERLAPS_EXPLAINED
 from optimizer.report.wording.limit_prices import limits_sentences, limits_table
 from optimizer.report.wording.moves import moves_sentences
 from optimizer.report.wording.orders import orders_table
@@ -33,6 +34,7 @@ def sections(plan: PlanDocument, limits: Sequence[LimitPriceEntry] | None) -> di
         "moves_sentences": [] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
         "orders": orders,
         "order_note": orders.note[0].upper() + orders.note[1:] + ".",
+        "overlaps_note": f"{OVERLAPS_EXPLAINED[0].upper()}{OVERLAPS_EXPLAINED[1:]}.",
         "together": together_table(plan.services_together),
         "limits": None if limits is None else limits_table(limits),
         "limits_sentences": limits_sentences(limits or ()),

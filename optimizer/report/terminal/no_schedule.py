@@ -64,17 +64,22 @@ def _conflicts(answer: NoSchedule, told: Collection[NamedConflict], sheet: Sheet
     known = {conflict.limits: conflict for conflict in told}
     news = [conflict for conflict in answer.conflicts if conflict.limits not in known or conflict.circumstances]
     first = answer.conflicts[0]
-    if first in news:
-        news.remove(first)
+    begins_with_first = news[:1] == [first]
+    if begins_with_first:
         yield from _first(first, sheet)
     elif first.smallest and not known[first.limits].smallest:
         yield Text()
         yield sheet.line(f"Proven: no smaller set of rules or limits than {first.rules} is in conflict.")
-    if news:
-        shown = news[:CONFLICTS_SHOWN]
-        more = f"{len(shown)} of {len(news):,} shown" if len(news) > len(shown) else ""
-        yield from sheet.heading("Further conflicts", more)
-        yield sheet.bullets(sentence for conflict in shown for sentence in _sentences(conflict))
+    yield from _further(news[1:] if begins_with_first else news, sheet)
+
+
+def _further(conflicts: Sequence[NamedConflict], sheet: Sheet) -> Iterator[RenderableType]:
+    if not conflicts:
+        return
+    shown = conflicts[:CONFLICTS_SHOWN]
+    more = len(conflicts) > len(shown)
+    yield from sheet.heading("Further conflicts", f"{len(shown)} of {len(conflicts):,} shown" if more else "")
+    yield sheet.bullets(sentence for conflict in shown for sentence in _sentences(conflict))
 
 
 def _first(conflict: NamedConflict, sheet: Sheet) -> Iterator[RenderableType]:

@@ -15,6 +15,7 @@ from optimizer.report.table import Column, Table, count, figure, number, text
 from optimizer.report.terminal.moves import moves_parts
 from optimizer.report.terminal.plan_summary import summary_parts
 from optimizer.report.terminal.sheet import Page, Sheet
+from optimizer.report.wording.before_after import OVERLAPS_EXPLAINED
 from optimizer.report.wording.changes import VERBS
 from optimizer.report.wording.orders import orders_table
 from optimizer.report.wording.together import together_table
@@ -147,7 +148,10 @@ def _services(services: Sequence[ServiceComparison]) -> Table:
         count("peak", lambda service: service.peak_windows.today),
         count("then", lambda service: service.peak_windows.plan),
     )
-    note = "at-risk backups and expected overlapping snapshots per 30 days; most overlapping start windows"
+    note = (
+        "at-risk backups and expected overlapping snapshots per 30 days; most overlapping start windows; "
+        f"{OVERLAPS_EXPLAINED}"
+    )
     return Table.of("Services", columns, services, note=note)
 
 

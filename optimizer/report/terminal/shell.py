@@ -19,19 +19,29 @@ def shell_lines(command: str, width: int) -> list[str]:
     width
         Number of available columns.
     """
-    units: list[str] = []
-    for word in map(shlex.quote, shlex.split(command)):
-        if units and units[-1].startswith("--") and " " not in units[-1] and not word.startswith("--"):
-            units[-1] += " " + word  # keep an option and its value together
-        else:
-            units.append(word)
     lines: list[str] = []
-    for unit in units:
+    for unit in _units(command):
         if lines and len(lines[-1]) + 1 + len(unit) <= width - 2:
             lines[-1] += " " + unit
         else:
             lines.append("  " + unit if lines else unit)
     return [line + " \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _units(command: str) -> list[str]:
+    """Words of a command that stay on one line; an option and its value are one unit."""
+    units: list[str] = []
+    for word in map(shlex.quote, shlex.split(command)):
+        is_value = units and _is_bare_option(units[-1]) and not word.startswith("--")
+        if is_value:
+            units[-1] += " " + word
+        else:
+            units.append(word)
+    return units
+
+
+def _is_bare_option(unit: str) -> bool:
+    return unit.startswith("--") and " " not in unit
 
 
 def command_lines(command: str, width: int, indent: int) -> list[Text]:

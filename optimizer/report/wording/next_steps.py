@@ -35,17 +35,26 @@ class NextStep:
 
 def next_steps(outcome: RunOutcome, prepared: Prepared) -> Iterator[NextStep]:
     """List what to do now, the most important step first."""
-    commands, is_rollback = prepared.commands, prepared.command == "rollback"
     if outcome.pending:
-        at = outcome.resume_at
-        when = (
-            f"the next one can be made at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "they can be made later"
-        )
-        left = "1 write is" if len(outcome.pending) == 1 else f"{plural(len(outcome.pending), 'write')} are"
-        yield NextStep(
-            f"{left} pending; {when}. Then run this command, or run it now with --wait HOURS to let it wait:",
-            commands.resume(prepared.command),
-        )
+        yield _resume(outcome, prepared)
+    yield from _after_trouble(outcome)
+    if outcome.done:
+        yield from _after_rollback(prepared) if prepared.command == "rollback" else _after_apply(prepared)
+
+
+def _resume(outcome: RunOutcome, prepared: Prepared) -> NextStep:
+    """How to make the writes that wait for their time."""
+    at, left = outcome.resume_at, len(outcome.pending)
+    writes = "1 write is" if left == 1 else f"{plural(left, 'write')} are"
+    when = f"the next one can be made at {at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else "they can be made later"
+    return NextStep(
+        f"{writes} pending; {when}. Then run this command, or run it now with --wait HOURS to let it wait:",
+        prepared.commands.resume(prepared.command),
+    )
+
+
+def _after_trouble(outcome: RunOutcome) -> Iterator[NextStep]:
+    """What to do about writes that were given up; a person has to decide, so there is no command."""
     if outcome.failed:
         yield NextStep(
             "fix what the failed writes report; to plan again what can still be moved, run 'pull' and then 'plan'"
@@ -56,17 +65,26 @@ def next_steps(outcome: RunOutcome, prepared: Prepared) -> Iterator[NextStep]:
         )
     if outcome.blocked:
         yield NextStep("there is no time at which the blocked writes can be made; change the rule, then plan again")
-    if outcome.done and not is_rollback:
-        yield NextStep("to check the first backups at the new times:", commands.watch())
-        yield NextStep("to undo these changes:", commands.rollback())
-    if is_rollback and outcome.done and (stay := _created_that_stay(prepared)):
-        names = ", ".join(stay[:_NAMED]) + (f" and {len(stay) - _NAMED} more" if len(stay) > _NAMED else "")
-        one = len(stay) == 1
-        count = "1 policy that the plan created stays" if one else f"{len(stay)} policies that the plan created stay"
-        yield NextStep(
-            f"{count}, without VMs: {names}. To delete {'it' if one else 'them'}:",
-            commands.rollback("--delete-created", resume=True),
-        )
+
+
+def _after_apply(prepared: Prepared) -> Iterator[NextStep]:
+    yield NextStep("to check the first backups at the new times:", prepared.commands.watch())
+    yield NextStep("to undo these changes:", prepared.commands.rollback())
+
+
+def _after_rollback(prepared: Prepared) -> Iterator[NextStep]:
+    """How to delete the policies that the plan created, which a rollback leaves without VMs."""
+    stay = _created_that_stay(prepared)
+    if not stay:
+        return
+    names = ", ".join(stay[:_NAMED]) + (f" and {len(stay) - _NAMED} more" if len(stay) > _NAMED else "")
+    policies, them = (f"{len(stay)} policies that the plan created stay", "them")
+    if len(stay) == 1:
+        policies, them = ("1 policy that the plan created stays", "it")
+    yield NextStep(
+        f"{policies}, without VMs: {names}. To delete {them}:",
+        prepared.commands.rollback("--delete-created", resume=True),
+    )
 
 
 def _created_that_stay(prepared: Prepared) -> list[str]:
