@@ -43,6 +43,8 @@ from .report import plot_moves as plot_moves
 from .report import plot_services as plot_services
 from .report import render_html as render_html
 from .rollout import Approval as Approval
+from .rollout import PlanFiles as PlanFiles
+from .rollout import RollbackScope as RollbackScope
 from .rollout import RunScope as RunScope
 from .solve import NoScheduleError as NoScheduleError
 from .whatif import Scenario as Scenario

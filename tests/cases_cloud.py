@@ -23,9 +23,12 @@ from optimizer.intake.pull.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.plan_case import PlanCase
 from optimizer.rollout.prepare.prepared import latest_end
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.workflow import make_plan
 from tests.cases import CASES_END, write_case_load
 from tests.cli.command_line import run
@@ -80,10 +83,14 @@ def run_in_cloud(case_file: Path, rules_file: Path, folder: Path) -> CloudRun:
         write_plan(plan, folder / "plan.json")
         ledger, journal = Ledger(folder / "state"), folder / "plan.journal.jsonl"
         with AzureBackupService(connection) as service:
-            prepared = prepare_apply(plan, folder / "plan.json", estate.document, service, clock, ledger, journal)
+            prepared = prepare_apply(
+                PlanCase(plan, folder / "plan.json", estate.document),
+                Session(service, clock, ledger),
+                RunJournal(journal),
+            )
             until = latest_end(prepared.rollout, clock.now())
             pace = Pace(settle_seconds=5.0, busy_seconds=300.0)
-            carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=pace)
+            carry_out(prepared, Session(service, clock, ledger), until=until, pace=pace)
         vm_of = {str(item["id"]).lower(): _vm_of(item) for item in truth.document.protected_items}
         moved = {
             vm_of[write.object_id.lower()]: write.at for write in emulator.writes if write.object_id.lower() in vm_of

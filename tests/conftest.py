@@ -54,7 +54,7 @@ WITHOUT_SOLVER = (
 )
 LONG = (
     "tests/cli/test_commands.py",
-    "tests/rollout/carry_out/test_executor.py",
+    "tests/rollout/carry_out/test_run.py",
     "tests/cli/test_exit_codes.py",
     "tests/cli/test_why_not.py",
     "tests/test_cases.py",

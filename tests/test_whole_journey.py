@@ -12,7 +12,7 @@ from optimizer.azure.connection import Connection
 from optimizer.demo.generate import DEMO_AS_OF
 from optimizer.emulator import Emulator
 from optimizer.model.clock import VirtualClock
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from tests.azure.clouds import subscriptions_of
 
 WAIT = timedelta(days=4)

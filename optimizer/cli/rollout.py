@@ -23,7 +23,7 @@ from optimizer.report import printable
 if TYPE_CHECKING:
     from optimizer.azure import AzureCloud
     from optimizer.journal import Commands
-    from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope
+    from optimizer.rollout import Approval, Prepared, RollbackScope, RunOutcome, RunScope
 
 APPLIED_IN_PART = 5
 """Exit code of ``apply`` and ``rollback`` where writes are left."""
@@ -59,8 +59,6 @@ class Writing:
         How long to wait for writes that become possible later.
     guard_request
         Whether to send the approved requests that a Resource Guard asks for.
-    workers
-        Number of vaults to write side by side.
     """
 
     approval: Approval
@@ -68,7 +66,6 @@ class Writing:
     yes: bool
     wait: timedelta
     guard_request: bool
-    workers: int
 
 
 def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -88,7 +85,6 @@ def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "[default: make the writes that are possible now, then stop; after trouble, wait for 15 minutes at most]",
     )
     @click.option("--guard-request", is_flag=True, help="Send the approved request that a Resource Guard asks for.")
-    @WORKERS
     @wraps(command)
     def with_writing(
         *args: Any,
@@ -98,13 +94,12 @@ def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ticket: str,
         wait_hours: float,
         guard_request: bool,
-        workers: int,
         **kwargs: Any,
     ) -> object:
         from optimizer.rollout import Approval
 
         approval, wait = Approval(approved_by, ticket), timedelta(hours=wait_hours)
-        writing = Writing(approval, resume, yes, wait, guard_request, workers)
+        writing = Writing(approval, resume, yes, wait, guard_request)
         return command(*args, writing=writing, **kwargs)
 
     return with_writing
@@ -120,7 +115,7 @@ ONLY = click.option(
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that take a part of a plan; the command gets a ``RunScope`` as ``scope``."""
+    """Add the options that take a part of a plan; the command gets a ``RunScope`` as ``scope``."""
 
     @ONLY
     @click.option(
@@ -130,17 +125,45 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--wave",
+        "wave_percent",
         type=Number(0, 100, open_low=True, open_high=True),
         metavar="PERCENT",
         help="Move this share of the VMs first (at least one VM), and the others after the first backups of these.",
     )
+    @WORKERS
     @wraps(command)
     def with_scope(
-        *args: Any, only: tuple[str, ...], max_moves: int | None, wave: float | None, **kwargs: Any
+        *args: Any,
+        only: tuple[str, ...],
+        max_moves: int | None,
+        wave_percent: float | None,
+        workers: int,
+        **kwargs: Any,
     ) -> object:
         from optimizer.rollout import RunScope
 
-        return command(*args, scope=RunScope.of(*only, max_moves=max_moves, wave_percent=wave), **kwargs)
+        scope = RunScope.of(*only, max_moves=max_moves, wave_percent=wave_percent, workers=workers)
+        return command(*args, scope=scope, **kwargs)
+
+    return with_scope
+
+
+def rollback_scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that take a part of a journal; the command gets a ``RollbackScope`` as ``scope``."""
+
+    @click.option(
+        "--delete-created",
+        is_flag=True,
+        help="Also delete the policies that the plan created, if they protect nothing.",
+    )
+    @ONLY
+    @WORKERS
+    @wraps(command)
+    def with_scope(*args: Any, only: tuple[str, ...], delete_created: bool, workers: int, **kwargs: Any) -> object:
+        from optimizer.rollout import RollbackScope
+
+        scope = RollbackScope.of(*only, delete_created=delete_created, workers=workers)
+        return command(*args, scope=scope, **kwargs)
 
     return with_scope
 
@@ -172,7 +195,6 @@ def commands_for(plan_file: Path, journal_file: Path) -> Commands:
     help="Time at which the rehearsal begins, such as 2026-03-01T20:00Z.  [default: now]",
 )
 @scope_options
-@WORKERS
 @ESTATE_OPTION
 @common_options
 def rehearse(
@@ -180,7 +202,6 @@ def rehearse(
     plan_file: Path,
     start: datetime | None,
     scope: RunScope,
-    workers: int,
     estate_folder: str | Path | None,
 ) -> None:
     """Carry out PLAN on an emulated Azure, as a dry run.
@@ -191,16 +212,15 @@ def rehearse(
     """
     from optimizer.cloud import open_twin
     from optimizer.report import last_line, rehearsal_json, render_rehearsal
+    from optimizer.rollout import PlanFiles
     from optimizer.workflow import rehearse_plan
 
     with screen.progress() as progress:
         shown = rehearse_plan(
-            plan_file,
+            PlanFiles(plan_file, estate=estate_folder),
             open_twin,
-            estate=estate_folder,
             start=start or current_clock().now(),
             scope=scope,
-            workers=workers,
             commands=commands_for,
             progress=progress,
         )
@@ -241,17 +261,15 @@ def apply(
     used up, a freeze is in force) are left for 'apply --resume', which you can run as often as you like, for example
     from a scheduler. Exit code 5 means that writes are left, 4 that Azure has changed since the plan was made.
     """
+    from optimizer.rollout import PlanFiles
     from optimizer.workflow import apply_plan, prepare_apply
 
     prepared = prepare_apply(
-        plan_file,
+        PlanFiles(plan_file, journal_file, estate_folder),
         cloud,
-        estate=estate_folder,
-        journal=journal_file,
         resume=writing.resume,
         scope=scope,
         approval=writing.approval,
-        workers=writing.workers,
         commands=commands_for,
         remark=screen.remark,
     )
@@ -268,10 +286,7 @@ def apply(
 @click.option(
     "--plan", "plan_file", type=FILE, help="File of the plan that was applied.  [default: beside the journal]"
 )
-@click.option(
-    "--delete-created", is_flag=True, help="Also delete the policies that the plan created, if they protect nothing."
-)
-@ONLY
+@rollback_scope_options
 @ESTATE_OPTION
 @writing_options
 @connection_options
@@ -281,8 +296,7 @@ def rollback(
     cloud: AzureCloud,
     journal_file: Path,
     plan_file: Path | None,
-    delete_created: bool,
-    only: tuple[str, ...],
+    scope: RollbackScope,
     estate_folder: str | Path | None,
     writing: Writing,
 ) -> None:
@@ -293,18 +307,15 @@ def rollback(
     'apply' hold here too: the same waiting times, the same budget, and a journal. Policies that the plan created stay,
     without VMs, and are listed; --delete-created deletes them.
     """
+    from optimizer.rollout import PlanFiles
     from optimizer.workflow import prepare_rollback, roll_back
 
     prepared = prepare_rollback(
-        journal_file,
+        PlanFiles.of_journal(journal_file, plan_file, estate_folder),
         cloud,
-        plan_file=plan_file,
-        estate=estate_folder,
         resume=writing.resume,
-        only=only,
-        delete_created=delete_created,
+        scope=scope,
         approval=writing.approval,
-        workers=writing.workers,
         commands=commands_for,
         remark=screen.remark,
     )
@@ -324,7 +335,7 @@ def _stopped_midway(prepared: Prepared) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as exc:
-        way = "go on with --resume" + (", or take back what was made with 'rollback'" * (prepared.command == "apply"))
+        way = "go on with --resume" + (", or undo what was made with 'rollback'" * (prepared.command == "apply"))
         raise click.Abort(f"what was written is in {prepared.journal_path}; {way}") from exc
 
 
@@ -393,9 +404,11 @@ def watch(
     command only reads from Azure.
     """
     from optimizer.report import last_line, render_watch
+    from optimizer.rollout import PlanFiles
     from optimizer.workflow import watch_plan
 
-    seen = watch_plan(plan_file, cloud, estate=estate_folder, journal=journal_file, deep=deep, remark=screen.remark)
+    files = PlanFiles(plan_file, journal_file, estate_folder)
+    seen = watch_plan(files, cloud, deep=deep, remark=screen.remark)
     screen.show(render_watch(seen), seen.model_dump_json(indent=1), last_line(seen))
     if seen.alarms:
         sys.exit(HAS_FINDINGS)

@@ -44,22 +44,11 @@ class Commands:
 
     def apply(self, *words: str, resume: bool = True) -> str:
         """Command that applies the plan or, with ``resume``, continues to apply it."""
-        journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
-        return _line(
-            "apply", self.plan, (*journal, *_resume(resume), *words, *self.estate, *self.service, *self.writing)
-        )
+        return _line("apply", self.plan, (*self._journal(), *_resume(resume), *words, *self._writing()))
 
     def rollback(self, *words: str, resume: bool = False) -> str:
         """Command that rolls the plan back or, with ``resume``, continues the rollback."""
-        options = (
-            *self._plan(),
-            *_resume(resume),
-            *words,
-            *self.returning,
-            *self.estate,
-            *self.service,
-            *self.writing,
-        )
+        options = (*self._plan(), *_resume(resume), *words, *self.returning, *self._writing())
         return _line("rollback", self.journal, options)
 
     def resume(self, command: str) -> str:
@@ -68,8 +57,7 @@ class Commands:
 
     def watch(self) -> str:
         """Command that checks the first backups at the new times."""
-        journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
-        return _line("watch", self.plan, (*journal, *self.estate, *self.service))
+        return _line("watch", self.plan, (*self._journal(), *self.estate, *self.service))
 
     def rehearse(self, *words: str) -> str:
         """Command that lists every write of the plan with its time, as JSON."""
@@ -81,6 +69,10 @@ class Commands:
 
     def _writing(self) -> tuple[str, ...]:
         return (*self.estate, *self.service, *self.writing)
+
+    def _journal(self) -> tuple[str, ...]:
+        """``--journal`` option, unless the journal is beside the plan."""
+        return () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
 
     def _plan(self) -> tuple[str, ...]:
         """``--plan`` option, unless the plan is next to the journal, where ``rollback`` looks for it."""

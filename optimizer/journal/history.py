@@ -33,7 +33,7 @@ class _Journal:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EarlierMoves:
     """Moves that one journal or plan reports.
 
     Parameters
@@ -70,16 +70,16 @@ class Told:
         )
 
 
-def last_moves(told: Iterable[Told]) -> dict[ArmId, date]:
+def last_moves(sources: Iterable[EarlierMoves]) -> dict[ArmId, date]:
     """Day (UTC) of the last move of each VM in any of the sources, by VM id."""
     last: dict[ArmId, date] = {}
-    for one in told:
-        for vm, day in one.last().items():
+    for source in sources:
+        for vm, day in source.last().items():
             last[vm] = max(day, last.get(vm, day))
     return dict(sorted(last.items()))
 
 
-def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventory) -> tuple[Told, ...]:
+def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventory) -> tuple[EarlierMoves, ...]:
     """Moves that journals and plans report, each on its own, for VMs that the estate contains.
 
     In a journal, the writes count that were made and that no rollback has undone; the rollback's journal is looked for
@@ -102,40 +102,44 @@ def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventor
     PlanFormatError
         A file is neither a journal nor a valid plan.
     """
-    journals: dict[Path, _Journal] = {}
-    plans: list[Told] = []
     starts = {item.vm_id: format_start(inventory.policy(item).start) for item in inventory.items}
     several = (sources,) if isinstance(sources, str | Path) else sources
-    for path in _files(map(Path, several)):
-        if is_journal(path):
-            for file in (path, rollback_journal_path(path)):
-                if file == path or file.exists():
-                    journals[file.resolve()] = _read(file)
-        else:
-            plans.append(_told_by_plan(path, starts))
-    returned: dict[str, set[str]] = {}
+    files = list(_files(map(Path, several)))
+    journals = _journals(path for path in files if is_journal(path))
+    rolled_back: dict[str, set[ArmId]] = {}
     for journal in journals.values():
         if journal.is_rollback:
-            returned.setdefault(journal.plan, set()).update(journal.moved_on())
-    return *(
-        _told_by_journal(path, journal, returned.get(journal.plan, set()), starts)
-        for path, journal in journals.items()
-        if not journal.is_rollback
-    ), *plans
+            rolled_back.setdefault(journal.plan, set()).update(journal.moved_on())
+    applied = {path: journal for path, journal in journals.items() if not journal.is_rollback}
+    return (
+        *(_of_journal(path, one, rolled_back.get(one.plan, set()), starts) for path, one in applied.items()),
+        *(_of_plan(path, starts) for path in files if not is_journal(path)),
+    )
 
 
-def _told_by_journal(path: Path, journal: _Journal, back: Collection[str], known: Collection[str]) -> Told:
+def _journals(paths: Iterable[Path]) -> dict[Path, _Journal]:
+    """Journals by path, with the journals of their rollbacks."""
+    journals: dict[Path, _Journal] = {}
+    for path in paths:
+        journals[path.resolve()] = _read(path)
+        back = rollback_journal_path(path)
+        if back != path and back.exists():
+            journals[back.resolve()] = _read(back)
+    return journals
+
+
+def _of_journal(path: Path, journal: _Journal, back: Collection[ArmId], known: Collection[ArmId]) -> EarlierMoves:
     moved = journal.moved_on()
     holds = {vm: day for vm, day in moved.items() if vm in known and vm not in back}
-    return Told(path, is_plan=False, moves=len(moved), in_force=holds, before={})
+    return EarlierMoves(path, is_plan=False, moves=len(moved), in_force=holds, before={})
 
 
-def _told_by_plan(path: Path, starts: Mapping[ArmId, str]) -> Told:
+def _of_plan(path: Path, starts: Mapping[ArmId, str]) -> EarlierMoves:
     plan = read_plan(path)
     made_for = plan.estate.as_of.astimezone(UTC).date()
     wanted = {entry.vm: entry.start for entry in plan.schedule if entry.start != entry.start_today}
     before = dict(plan.settings.recently_moved)
-    return Told(
+    return EarlierMoves(
         path,
         is_plan=True,
         moves=len(wanted),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from optimizer.journal.records import (
     DoneRecord,
@@ -18,6 +19,7 @@ from optimizer.journal.records import (
 from optimizer.model.arm_id import ArmId
 
 Ended = DoneRecord | FailedRecord | SkippedRecord
+EndT = TypeVar("EndT", DoneRecord, FailedRecord, SkippedRecord)
 
 _FOUND_BY_OLDER_VERSIONS = "it was as planned before anything was written"
 """Reason in the ``skipped`` record that older versions wrote for objects that they found in place."""
@@ -76,22 +78,34 @@ def state_of(records: Iterable[Record]) -> JournalState:
     unsettled = Unsettled()
     ours: set[int] = set()
     for record in map(_as_today, records):
-        if isinstance(record, IntentRecord):
-            intents[record.number] = record
-            ends.pop(record.number, None)
-        elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
-            ends[record.number] = record
-            if isinstance(record, DoneRecord) and (record.how == "written" or record.number in unsettled.writes):
-                ours.add(record.number)
+        match record:
+            case IntentRecord():
+                intents[record.number] = record
+                ends.pop(record.number, None)
+            case DoneRecord() | FailedRecord() | SkippedRecord():
+                ends[record.number] = record
+                if _is_ours(record, unsettled):
+                    ours.add(record.number)
         unsettled.follow(record)
+    done = _of_kind(ends, DoneRecord)
     return JournalState(
         intents,
-        {n: end for n, end in ends.items() if isinstance(end, DoneRecord)},
-        {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
-        {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
-        frozenset(number for number in ours if isinstance(ends.get(number), DoneRecord)),
+        done,
+        _of_kind(ends, FailedRecord),
+        _of_kind(ends, SkippedRecord),
+        frozenset(ours & done.keys()),
         unsettled.writes,
     )
+
+
+def _is_ours(record: Ended, unsettled: Unsettled) -> bool:
+    """Whether a request of this journal made the write that a record ends."""
+    return isinstance(record, DoneRecord) and (record.how == "written" or record.number in unsettled.writes)
+
+
+def _of_kind(ends: Mapping[int, Ended], kind: type[EndT]) -> dict[int, EndT]:
+    """Writes whose last end is of one kind."""
+    return {number: end for number, end in ends.items() if isinstance(end, kind)}
 
 
 def _as_today(record: Record) -> Record:

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from optimizer.documents import known_estate, open_estate_of, read_plan, rollback_path, write_rollback
-from optimizer.errors import EstateError
-from optimizer.journal import Commands, journal_path
+from optimizer.journal import Commands
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
-from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
+from optimizer.rollout import Approval, PlanFiles, Prepared, RunOutcome, RunScope, make_writes, read_only
 from optimizer.rollout import prepare_apply as prepare
 
 CommandsOf = Callable[[Path, Path], Commands]
@@ -18,15 +16,12 @@ CommandsOf = Callable[[Path, Path], Commands]
 
 
 def prepare_apply(
-    plan_file: str | Path,
+    plan: str | Path | PlanFiles,
     cloud: BackupCloud,
     *,
-    estate: str | Path | None = None,
-    journal: str | Path | None = None,
     resume: bool = False,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int | None = None,
     commands: CommandsOf = Commands,
     remark: Callable[[str], None] = silent,
 ) -> Prepared:
@@ -36,20 +31,17 @@ def prepare_apply(
 
     Parameters
     ----------
-    plan_file
-        Path of the plan.
+    plan
+        Path of the plan, or the files of the plan if its journal or its estate is not where it is looked for, such as
+        ``PlanFiles("plan.json", estate="/backup/estate")``.
     cloud
         Cloud to compare with; see :func:`optimizer.connect`.
-    estate
-        Folder or URL of the estate.  None: the one named in the plan.
-    journal
-        Path of the journal.  None: beside the plan.
     resume
         Whether to continue with the existing journal.
-    scope, approval
-        Part of the plan to carry out, and its approval.
-    workers
-        Number of vaults that are written side by side.  None: the default, 4.
+    scope
+        How much of the plan to carry out, and how much of it at a time.
+    approval
+        Approver and ticket, for the journal.
     commands
         Returns the commands that messages offer.
     remark
@@ -62,31 +54,18 @@ def prepare_apply(
     EstateError
         The estate cannot be read.
     """
-    path = Path(plan_file)
-    plan, journal = read_plan(path), journal_path(path) if journal is None else Path(journal)
-    if resume:  # the estate may have changed since the first run, by 'pull --append'
-        document = known_estate(plan, path, estate, remark=remark)
-    else:
-        document = open_estate_of(plan, path, estate).document
+    files = PlanFiles.of(plan)
+    # The estate may have changed since the first run, by 'pull --append'.
+    case = files.known_case(remark=remark) if resume else files.case()
     prepared = prepare(
-        plan,
-        path,
-        document,
-        cloud.reader(),
-        cloud.clock,
-        ledger_of(cloud),
-        journal,
-        resume=resume,
+        case,
+        read_only(cloud),
+        files.apply_journal(resume=resume),
         scope=scope,
         approval=approval,
-        workers=workers,
-        commands=commands(path, journal),
+        commands=commands(files.plan_path, files.journal_path),
     )
-    if not rollback_path(path).exists():
-        try:
-            write_rollback(plan, document, rollback_path(path), written_by="apply")
-        except EstateError as exc:
-            remark(f"no rollback file, so 'rollback' will need the estate of the plan: {exc}")
+    files.keep_rollback_file(case, remark)
     return prepared
 
 
@@ -126,13 +105,7 @@ def apply_plan(
     BusyError
         Another run is active.
     """
+    prepared.require("apply")
     return make_writes(
-        prepared,
-        cloud,
-        "apply",
-        wait=wait,
-        guard_request=guard_request,
-        progress=progress,
-        tell=tell,
-        remark=remark,
+        prepared, cloud, wait=wait, guard_request=guard_request, progress=progress, tell=tell, remark=remark
     )

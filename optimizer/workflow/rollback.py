@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from optimizer.documents import known_estate, read_plan
-from optimizer.journal import Commands, plan_of_journal, rollback_journal_path
+from optimizer.journal import Commands
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
-from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
+from optimizer.rollout import Approval, PlanFiles, Prepared, RollbackScope, RunOutcome, make_writes, read_only
 from optimizer.rollout import prepare_rollback as prepare
 from optimizer.workflow.apply import CommandsOf
 
 
 def prepare_rollback(
-    journal_file: str | Path,
+    journal: str | Path | PlanFiles,
     cloud: BackupCloud,
     *,
-    plan_file: str | Path | None = None,
-    estate: str | Path | None = None,
     resume: bool = False,
-    only: Iterable[str] = (),
-    delete_created: bool = False,
+    scope: RollbackScope = RollbackScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int | None = None,
     commands: CommandsOf = Commands,
     remark: Callable[[str], None] = silent,
 ) -> Prepared:
@@ -32,22 +27,17 @@ def prepare_rollback(
 
     Parameters
     ----------
-    journal_file
-        Path of the journal of an ``apply``.
+    journal
+        Path of the journal of an ``apply``, or the files of its plan if the plan or its estate is not where it is
+        looked for, such as ``PlanFiles("plan.json", journal="plan.journal.jsonl")``.  If the estate is gone or has
+        changed, the rollback file beside the plan takes its place.
     cloud
         Cloud to compare with; see :func:`optimizer.connect`.
-    plan_file
-        Path of the plan that was applied.  None: beside the journal.
-    estate
-        Folder or URL of the estate.  None: the one named in the plan.  If it is gone or has changed, the rollback file
-        beside the plan takes its place.
     resume
         Whether to continue with the existing journal of the rollback.
-    only
-        VMs to roll back, as ``KIND=NAME`` with ``vault``, ``service`` or ``vm``.  Empty: all VMs.
-    delete_created
-        Whether to delete the policies that the plan created, if they protect nothing.
-    approval, workers, commands, remark
+    scope
+        How much of the journal to undo.
+    approval, commands, remark
         See :func:`optimizer.workflow.prepare_apply`.
 
     Raises
@@ -57,24 +47,16 @@ def prepare_rollback(
     EstateError
         Neither the estate nor a rollback file can be read.
     """
-    applied = Path(journal_file)
-    path = Path(plan_file) if plan_file is not None else plan_of_journal(applied)
-    plan, reader = read_plan(path), cloud.reader()
+    files = PlanFiles.of_journal(journal)
+    session = read_only(cloud)
     return prepare(
-        plan,
-        path,
-        known_estate(plan, path, estate, reader=reader, remark=remark),
-        reader,
-        cloud.clock,
-        ledger_of(cloud),
-        applied,
-        rollback_journal_path(applied),
-        delete_created=delete_created,
-        only=RunScope.of(*only).only,
-        resume=resume,
+        files.known_case(session.service, remark),
+        session,
+        files.journal_path,
+        files.rollback_journal(resume=resume),
+        scope=scope,
         approval=approval,
-        workers=workers,
-        commands=commands(path, applied),
+        commands=commands(files.plan_path, files.journal_path),
     )
 
 
@@ -97,13 +79,7 @@ def roll_back(
     BusyError
         Another run is active.
     """
+    prepared.require("rollback")
     return make_writes(
-        prepared,
-        cloud,
-        "rollback",
-        wait=wait,
-        guard_request=guard_request,
-        progress=progress,
-        tell=tell,
-        remark=remark,
+        prepared, cloud, wait=wait, guard_request=guard_request, progress=progress, tell=tell, remark=remark
     )

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from optimizer.documents import known_estate, read_plan
-from optimizer.journal import journal_path
+from optimizer.documents import WatchReport
 from optimizer.ports import BackupCloud, silent
-from optimizer.rollout import WatchReport, watch_journal
+from optimizer.rollout import PlanFiles, watch_journal
 
 
 def watch_plan(
-    plan_file: str | Path,
+    plan: str | Path | PlanFiles,
     cloud: BackupCloud,
     *,
-    estate: str | Path | None = None,
-    journal: str | Path | None = None,
     deep: bool = False,
     remark: Callable[[str], None] = silent,
 ) -> WatchReport:
@@ -24,20 +21,17 @@ def watch_plan(
 
     Parameters
     ----------
-    plan_file
-        Path of the plan.
+    plan
+        Path of the plan, or the files of the plan if its journal or its estate is not where it is looked for; see
+        :func:`optimizer.workflow.prepare_apply`.  If the estate is gone or has changed, the rollback file beside the
+        plan takes its place.
     cloud
         Cloud to read from; see :func:`optimizer.connect`.
-    estate
-        Folder or URL of the estate.  None: the one named in the plan.  If it is gone or has changed, the rollback file
-        beside the plan takes its place.
-    journal
-        Path of the journal.  None: beside the plan.
     deep
         Whether to read the protected item of every moved VM, one request for each VM, instead of only those with a
         finding.
     remark
-        Called with a message if the rollback file takes the place of ``estate``.
+        Called with a message if the rollback file takes the place of an estate that was named.
 
     Raises
     ------
@@ -48,8 +42,6 @@ def watch_plan(
     CloudError
         The service cannot be read.
     """
-    path = Path(plan_file)
-    plan = read_plan(path)
-    document = known_estate(plan, path, estate, remark=remark)
-    file = journal_path(path) if journal is None else Path(journal)
-    return watch_journal(plan, document, file, cloud.reader(), cloud.clock, deep=deep)
+    files = PlanFiles.of(plan)
+    case = files.known_case(remark=remark)
+    return watch_journal(case, files.journal_path, cloud.reader(), cloud.clock, deep=deep)

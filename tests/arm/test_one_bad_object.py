@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -27,8 +28,10 @@ from optimizer.plan.notes.estate_notes import notes_on_estate
 from optimizer.ports import Resource
 from optimizer.rollout.carry_out.running_jobs import running_job
 from optimizer.rollout.prepare.freshness import compare_with_service
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.rehearse.state_judge import check_items
+from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.rollout.watch.vault_jobs import read_jobs
 from optimizer.rollout.writes.states import item_body
 from tests.plan.estates import VAULT, hourly_policy, sql_policy, standard_policy
@@ -202,8 +205,11 @@ def test_damage_stops_no_service_and_no_comparison(damage: Damage) -> None:
     compare_estates(document, state.snapshot())
     writes = SOUND.writes()
     pending = frozenset(write.number for write in writes)
-    for there, here in ((document, SOUND.document), (SOUND.document, document)):
-        compare_with_service(here, writes, FakeService(there), pending=pending)
+    with TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder))
+        for there, here in ((document, SOUND.document), (SOUND.document, document)):
+            session = Session(FakeService(there), VirtualClock(document.as_of), ledger)
+            compare_with_service(here, writes, session, pending=pending)
     raw = {id_of(one): one for one in document.protected_items}
     for item in inventory_of(document).items:  # what would be written is what is planned
         assert item_body(raw[item.id], "policy")["sourceResourceId"].lower() == item.vm_id.lower()

@@ -32,10 +32,12 @@ from optimizer.ports import BackupService
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.prepared import latest_end
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.rollout.conftest import Ready, ready
 from tests.rollout.fake_service import Killed
 
@@ -178,21 +180,13 @@ class Applying:
         ledger, resume = Ledger(self.folder / "state"), self.journal_path.exists()
         try:
             prepared = prepare_apply(
-                self.planned.plan,
-                self.planned.plan_path,
-                self.planned.document,
-                self.service,
-                self.clock,
-                ledger,
-                self.journal_path,
-                resume=resume,
+                self.planned.case,
+                Session(self.service, self.clock, ledger),
+                RunJournal(self.journal_path, resume=resume),
             )
             return carry_out(
                 prepared,
-                self.service,
-                self.clock,
-                ledger,
-                self.folder / "state",
+                Session(self.service, self.clock, ledger),
                 until=latest_end(prepared.rollout, self.clock.now()),
                 pace=PACE,
                 journal_of=self.death.journal if self.death is not None else Journal,

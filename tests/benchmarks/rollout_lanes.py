@@ -22,9 +22,12 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.ports import Accepted
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.prepared import latest_end
+from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.conftest import PACE, Ready
@@ -130,11 +133,11 @@ def measure(ready: Ready, workers: int, folder: Path) -> Timing:
     service, ledger = SlowService(ready, clock), Ledger(folder / "state")
     journal = folder / "plan.journal.jsonl"
     prepared = prepare_apply(
-        ready.plan, ready.plan_path, ready.document, service, clock, ledger, journal, workers=workers
+        ready.case, Session(service, clock, ledger), RunJournal(journal), scope=RunScope(workers=workers)
     )
     planned = max(timed.at for timed in prepared.rollout.writes) + timedelta(seconds=WRITE_SECONDS) - NOW
     until = latest_end(prepared.rollout, NOW)
-    outcome = carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE)
+    outcome = carry_out(prepared, Session(service, clock, ledger), until=until, pace=PACE)
     if not outcome.complete or service.most_at_work > workers:
         raise RuntimeError(f"{workers} workers: {service.most_at_work} at work at once; {outcome}")
     moves = sorted(at for at, kind, _ in service.times if kind == "item")

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, RunRecord
 from optimizer.ports import Resource
+from optimizer.rollout.calendar.rollout_limits import RolloutLimits
 from optimizer.rollout.calendar.timed_writes import Blocked, Rollout, TimedWrite
 from optimizer.rollout.carry_out.outcome import RunOutcome
+from optimizer.rollout.prepare.earlier_runs import RunJournal
+from optimizer.rollout.prepare.plan_case import PlanCase
 from optimizer.rollout.prepare.prepared import Prepared
 from optimizer.rollout.prepare.scope import Approval, RunScope
+from optimizer.rollout.prepare.selection import Selection
 from optimizer.rollout.prepare.vm_filter import VmFilter
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, policy_id, standard_policy, vm_id
 from tests.report.small_estate import make_inventory, make_plan, make_risk
@@ -82,16 +89,15 @@ def make_rollout(*, blocked: bool = True, waves: bool = False) -> Rollout:
     return Rollout(BEGAN, tuple(laid_out), (BLOCKED,) if blocked else (), notes)
 
 
-def make_prepared(**changes: Any) -> Prepared:
+def make_prepared(writes: Sequence[Write] | None = None, **changes: Any) -> Prepared:
     """Build a run before its first write."""
+    path = Path("plans/my plan.json")
     whole = Prepared(
-        command="apply",
-        plan=PLAN,
-        plan_path=Path("plans/my plan.json"),
-        inventory=INVENTORY,
-        writes=(*WRITES, BLOCKED.write),
+        case=PlanCase(PLAN, path, EstateDocument(created_at=BEGAN, as_of=BEGAN, source="azure")),
+        journal=RunJournal(Path("plans/my plan.journal.jsonl")),
+        baseline=Baseline(INVENTORY, PLAN.rules),
+        selection=Selection((*WRITES, BLOCKED.write) if writes is None else tuple(writes)),
         rollout=make_rollout(),
-        journal_path=Path("plans/my plan.journal.jsonl"),
         commands=Commands(Path("plans/my plan.json"), Path("plans/my plan.journal.jsonl")),
         remarks=("vault rsv-one is immutable (Locked): only changes of time are allowed",),
     )
@@ -100,7 +106,7 @@ def make_prepared(**changes: Any) -> Prepared:
 
 PART = {
     "scope": RunScope((VmFilter("vault", "rsv-*"),), 20, 10.0),
-    "pilot": frozenset({vm_id("app-02").lower()}),
+    "limits": RolloutLimits(pilot=frozenset({vm_id("app-02")})),
     "approval": Approval("Change board", "CHG0042"),
 }
 

@@ -15,9 +15,12 @@ from optimizer.estate.folder import open_estate
 from optimizer.ports import Clock
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.plan_case import PlanCase
 from optimizer.rollout.prepare.prepared import latest_end
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.rollout.shared_clock import SharedClock
 
 
@@ -39,17 +42,12 @@ def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: P
     service = AzureBackupService(Connection.to_emulator(endpoint, ca_file))
     try:
         prepared = prepare_apply(
-            read_plan(plan),
-            plan,
-            open_estate(estate).document,
-            service,
-            clock,
-            ledger,
-            journal,
-            resume=journal.exists(),
+            PlanCase(read_plan(plan), plan, open_estate(estate).document),
+            Session(service, clock, ledger),
+            RunJournal(journal, resume=journal.exists()),
         )
         until = latest_end(prepared.rollout, clock.now())
-        return carry_out(prepared, service, clock, ledger, folder / "state", until=until)
+        return carry_out(prepared, Session(service, clock, ledger), until=until)
     finally:
         service.close()
 

@@ -24,11 +24,14 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Progress, Resource, no_progress
 from optimizer.rollout.carry_out.outcome import RunOutcome
+from optimizer.rollout.carry_out.reporter import Reporter
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT, item, standard_policy
 from tests.rollout.conftest import PACE, Ready
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, World, world
@@ -163,14 +166,9 @@ class Azure:
     def prepare(self, *, resume: bool = False, scope: RunScope = RunScope(), journal: Path | None = None) -> Prepared:  # noqa: B008  # frozen
         """Check the plan and lay it out."""
         return prepare_apply(
-            self.ready.plan,
-            self.ready.plan_path,
-            self.ready.document,
-            self.service,
-            self.clock,
-            Ledger(self.folder / "state"),
-            journal or self.journal,
-            resume=resume,
+            self.ready.case,
+            Session(self.service, self.clock, Ledger(self.folder / "state")),
+            RunJournal(journal or self.journal, resume=resume),
             scope=scope,
         )
 
@@ -180,14 +178,11 @@ class Azure:
         """Make the writes of a prepared run."""
         return carry_out(
             prepared,
-            self.service,
-            self.clock,
-            Ledger(self.folder / "state"),
-            self.folder / "state",
+            Session(self.service, self.clock, Ledger(self.folder / "state")),
             until=latest_end(prepared.rollout, self.clock.now()),
             pace=PACE,
             guard_request=guard_request,
-            progress=progress,
+            reporter=Reporter(progress=progress),
         )
 
     def apply(self, *, resume: bool = False, scope: RunScope = RunScope(), guard_request: bool = False) -> RunOutcome:  # noqa: B008  # frozen

@@ -20,12 +20,16 @@ from optimizer.ports import BackupService
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
+from optimizer.rollout.prepare.plan_case import PlanCase
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
-from optimizer.rollout.prepare.scope import Approval, RunScope
+from optimizer.rollout.prepare.scope import Approval, RollbackScope, RunScope
 from optimizer.rollout.prepare.vm_filter import VmFilter
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.write import Write
 from optimizer.workflow import make_plan
@@ -47,6 +51,16 @@ class Ready:
     def document(self) -> EstateDocument:
         """Of the estate."""
         return self.estate.document
+
+    @property
+    def case(self) -> PlanCase:
+        """The plan with its path and its estate."""
+        return PlanCase(self.plan, self.plan_path, self.document)
+
+    @property
+    def baseline(self) -> Baseline:
+        """The state before the first write, and the rules."""
+        return Baseline(self.inventory, self.plan.rules)
 
     @cached_property
     def inventory(self) -> Inventory:
@@ -93,19 +107,14 @@ def run(
     clock = clock or VirtualClock(ready.noon)
     ledger = Ledger(folder / "state")
     prepared = prepare_apply(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        service,
-        clock,
-        ledger,
-        folder / "plan.journal.jsonl",
-        resume=resume,
+        ready.case,
+        Session(service, clock, ledger),
+        RunJournal(folder / "plan.journal.jsonl", resume=resume),
         scope=scope,
         approval=approval,
     )
     until = latest_end(prepared.rollout, clock.now()) if wait else None
-    return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)
+    return carry_out(prepared, Session(service, clock, ledger), until=until, pace=PACE, journal_of=journal_of)
 
 
 def prepare_back(
@@ -119,15 +128,9 @@ def prepare_back(
 ) -> Prepared:
     """The way back of what the journal in a folder says was made."""
     return prepare_rollback(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        service,
-        clock,
-        Ledger(folder / "state"),
+        ready.case,
+        Session(service, clock, Ledger(folder / "state")),
         folder / "plan.journal.jsonl",
-        folder / "plan.rollback.jsonl",
-        only=selectors,
-        resume=resume,
-        delete_created=delete,
+        RunJournal(folder / "plan.rollback.jsonl", "rollback", resume=resume),
+        scope=RollbackScope(only=selectors, delete_created=delete),
     )

@@ -28,20 +28,20 @@ def try_out(folder: str, subscription: str) -> None:
 
 
 def carry_out(plan_file: str) -> None:
-    """Rehearse a plan, apply a part of it, watch it, and take it back."""
+    """Rehearse a plan, apply a part of it, watch it, and roll it back."""
     rehearsal = optimizer.rehearse_plan(plan_file, optimizer.open_twin)
     assert_type(rehearsal.num_writes, int)
     cloud = optimizer.connect()
+    files = optimizer.PlanFiles(plan_file, journal="plan.journal.jsonl")
     scope = optimizer.RunScope.of("service=shop", max_moves=10)
     approval = optimizer.Approval(approved_by="change board", ticket="CHG-1")
     try:
-        prepared = optimizer.prepare_apply(
-            plan_file, cloud, journal="plan.journal.jsonl", scope=scope, approval=approval
-        )
+        prepared = optimizer.prepare_apply(files, cloud, scope=scope, approval=approval)
         optimizer.apply_plan(prepared, cloud, wait=timedelta(hours=8))
     except (optimizer.ApplyError, optimizer.CloudError) as error:
         raise SystemExit(str(error)) from error
-    report = optimizer.watch_plan(plan_file, cloud, journal="plan.journal.jsonl")
+    report = optimizer.watch_plan(files, cloud)
     assert_type(len(report.vms), int)
     assert_type(len(optimizer.read_journal("plan.journal.jsonl")), int)
-    optimizer.roll_back(optimizer.prepare_rollback("plan.journal.jsonl", cloud, only=["vm=shop-*"]), cloud)
+    part = optimizer.RollbackScope.of("vm=shop-*", delete_created=True)
+    optimizer.roll_back(optimizer.prepare_rollback("plan.journal.jsonl", cloud, scope=part), cloud)

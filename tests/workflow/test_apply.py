@@ -59,9 +59,8 @@ def test_a_plan_is_resumed_without_its_estate(world: World) -> None:
     optimizer.apply_plan(optimizer.prepare_apply(world.plan_file, world.cloud, scope=scope), world.cloud, wait=WAIT)
     shutil.rmtree(world.folder / "estate")
     said: list[str] = []
-    prepared = optimizer.prepare_apply(
-        world.plan_file, world.cloud, estate=world.folder / "estate", resume=True, remark=said.append
-    )
+    files = optimizer.PlanFiles(world.plan_file, estate=world.folder / "estate")
+    prepared = optimizer.prepare_apply(files, world.cloud, resume=True, remark=said.append)
     assert len(prepared.records) > 1
     assert len(said) == 1 and "takes the place of --estate" in said[0]
 
@@ -70,9 +69,8 @@ def test_messages_offer_the_commands_of_the_caller(world: World) -> None:
     """The commands of a run come from the function that the caller gives, for the paths of plan and journal."""
     journal = world.folder / "other.jsonl"
     prepared = optimizer.prepare_apply(
-        world.plan_file,
+        optimizer.PlanFiles(world.plan_file, journal=journal),
         world.cloud,
-        journal=journal,
         commands=lambda plan, record: Commands(plan, record, service=("--cloud", "china")),
     )
     assert prepared.commands == Commands(world.plan_file, journal, service=("--cloud", "china"))

@@ -13,7 +13,7 @@ import optimizer
 from optimizer.estate.document import EstateDocument
 from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock
-from optimizer.rollout.rehearse.rehearsal import Twin
+from optimizer.rollout.rehearse.stage import Twin
 from tests.workflow.conftest import NOON
 
 
@@ -49,4 +49,4 @@ def test_a_part_of_a_plan_is_rehearsed(pulled: Path) -> None:
 def test_the_estate_of_another_plan_is_refused(pulled: Path, truth: optimizer.Estate) -> None:
     """A rehearsal of a stale plan would show nothing about the real one."""
     with pytest.raises(optimizer.StalePlanError):
-        optimizer.rehearse_plan(pulled / "plan.json", optimizer.open_twin, estate=str(truth.path))
+        optimizer.rehearse_plan(optimizer.PlanFiles(pulled / "plan.json", estate=str(truth.path)), optimizer.open_twin)

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import optimizer
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from tests.workflow.conftest import WAIT, World
 
 
@@ -16,7 +16,9 @@ def test_a_rollback_restores_the_start(world: World) -> None:
     start = world.emulator.snapshot()
     world.apply()
     assert compare_estates(start, world.emulator.snapshot()) != ()
-    back = optimizer.prepare_rollback(world.journal, world.cloud, delete_created=True)
+    back = optimizer.prepare_rollback(
+        world.journal, world.cloud, scope=optimizer.RollbackScope.of(delete_created=True)
+    )
     assert optimizer.roll_back(back, world.cloud, wait=WAIT).complete
     assert compare_estates(start, world.emulator.snapshot()) == ()
 
@@ -31,7 +33,9 @@ def test_a_part_is_rolled_back_with_the_plan_elsewhere(world: World) -> None:
     shutil.move(world.journal, journal)
     with pytest.raises(optimizer.ApplyError, match="name its place with --plan"):
         optimizer.prepare_rollback(journal, world.cloud)
-    back = optimizer.prepare_rollback(journal, world.cloud, plan_file=world.plan_file, only=[f"vm={name}"])
+    back = optimizer.prepare_rollback(
+        optimizer.PlanFiles(world.plan_file, journal), world.cloud, scope=optimizer.RollbackScope.of(f"vm={name}")
+    )
     assert {vm.rpartition("/")[2] for write in back.writes for vm in write.vms} == {name}
 
 
@@ -40,5 +44,5 @@ def test_a_malformed_selection_is_refused(world: World) -> None:
     world.apply()
     before = world.emulator.requests.total()
     with pytest.raises(optimizer.ConfigError, match="tier=db"):
-        optimizer.prepare_rollback(world.journal, world.cloud, only=["tier=db"])
+        optimizer.RollbackScope.of("tier=db")
     assert world.emulator.requests.total() == before

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.documents import Audit, PlanDocument
+from optimizer.documents import Audit, PlanDocument, WatchReport
 from optimizer.intake import PullReport
 from optimizer.report.formats import plural
-from optimizer.rollout import Rehearsal, RunOutcome, WatchReport
+from optimizer.rollout import Rehearsal, RunOutcome
 
 
 def last_line(

@@ -8,10 +8,10 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from optimizer.documents import WatchedVm, WatchReport
 from optimizer.report.formats import decimal, plural, short_id
 from optimizer.report.table import Column, Table, number, text
 from optimizer.report.terminal.sheet import Page, Sheet
-from optimizer.rollout import WatchedVm, WatchReport
 
 SHOWN = 10
 """Maximum number of VMs of each kind on a terminal; JSON contains all of them."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
-from optimizer.model.rules import Scope
+from optimizer.model.rules import PolicyLimits, Scope
 from optimizer.rollout.calendar.spans import to_seconds
 
 DAY_SECONDS = 86_400
@@ -51,6 +52,36 @@ class WriteBudget:
         return second
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerCounts:
+    """What the ledger says about the last 24 hours: the writes that count, and the closed vaults.
+
+    Parameters
+    ----------
+    policy_writes, item_writes
+        Time and vault of each policy write, and of each assignment of a VM, by this plan and others.
+    closed_until
+        Time until which the service asked to stay away from a vault, by vault id.
+    """
+
+    policy_writes: Sequence[tuple[datetime, str]] = ()
+    item_writes: Sequence[tuple[datetime, str]] = ()
+    closed_until: Mapping[ArmId, datetime] = field(default_factory=dict)
+
+    def budgets(self, limits: PolicyLimits) -> WriteBudgets:
+        """Budgets that these writes have used in part."""
+        return WriteBudgets(limits.max_writes_per_day, limits.scope, self.policy_writes, self.item_writes)
+
+    def reopens(self, vault_id: ArmId) -> int | None:
+        """First second since 1970 at which a write to a vault is possible again; None if the vault is open.
+
+        This is one second after the end of the closure, so that the calendar never opens a lane before the executor
+        does.
+        """
+        until = self.closed_until.get(vault_id)
+        return None if until is None else to_seconds(until) + 1
+
+
 class WriteBudgets:
     """WriteBudgets of policy writes per vault or subscription, and of item writes per vault.
 
@@ -81,10 +112,15 @@ class WriteBudgets:
 
     def of_policies(self, vault_id: ArmId) -> WriteBudget:
         """WriteBudget of policy writes for a vault, which it may share with others of its subscription."""
-        place = vault_id if self._scope == "vault" else vault_id.subscription or vault_id
+        place = shared_place(vault_id, self._scope)
         return self._policies.setdefault(place, WriteBudget((self._writes_per_day, DAY_SECONDS)))
 
     def of_items(self, vault_id: ArmId) -> WriteBudget:
         """WriteBudget of assignments for a vault."""
         limits = ((MOST_ITEMS_PER_DAY, DAY_SECONDS), (MOST_ITEMS_AT_ONCE, BATCH_SECONDS))
         return self._items.setdefault(vault_id, WriteBudget(*limits))
+
+
+def shared_place(vault_id: ArmId, scope: Scope) -> Caseless:
+    """Vault or subscription whose policy writes count together with those of a vault."""
+    return vault_id if scope == "vault" else vault_id.subscription or vault_id

@@ -10,12 +10,10 @@ from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.rollout.calendar.write_windows import WriteWindows
+from optimizer.rollout.writes.listing import first_few
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.transition import Obstacle, Transition
 from optimizer.rollout.writes.write import Write
-
-_NAMED = 3
-"""Maximum number of VMs that a note lists."""
 
 
 @dataclass
@@ -29,7 +27,8 @@ class _Group:
 def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> list[str]:
     """Notes about the moves of a plan that ``apply`` could never make, such as moves under an RPO that no time keeps.
 
-    This checks the gates of each write and, regardless of time, the order in which the writes make way for each other.
+    This checks the windows of each write and, regardless of time, the order in which the writes make way for each
+    other.
     Freezes that leave no day at all are reported elsewhere; see
     :func:`optimizer.plan.notes.rule_notes.notes_on_freeze`.
 
@@ -41,24 +40,25 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
         Estate of the plan.
     """
     writes = writes_of(plan, document, inventory)
-    gates = WriteWindows(inventory, plan.rules)
-    reasons: dict[Hashable, str] = {}
+    windows = WriteWindows(inventory, plan.rules)
+    reasons = _reasons(writes, windows, inventory)
     groups: dict[Hashable, _Group] = {}
-    left = []
     for write in writes:
-        key = gates.key(write)
-        if key not in reasons:
-            reasons[key] = gates.never(write, inventory.horizon.start)
-        if reasons[key]:
-            limits = tuple(dict.fromkeys(str(gates.rpo(row)) for row in gates.rows_of(write.vms)))
-            groups.setdefault(limits, _Group(reasons[key])).vms.extend(write.vms)
-        else:
-            left.append(write)
+        if reason := reasons[windows.key(write)]:
+            limits = tuple(dict.fromkeys(str(windows.rpo(row)) for row in windows.rows_of(write.vms)))
+            groups.setdefault(limits, _Group(reason)).vms.extend(write.vms)
+    left = [write for write in writes if not reasons[windows.key(write)]]
     for write, obstacle in _stuck(left, inventory, plan):
         if write.vms:
             groups.setdefault(obstacle.key[0], _Group(obstacle.text)).vms.extend(write.vms)
     total = len({vm for write in writes for vm in write.vms})
     return [_note(group, total) for group in groups.values()]
+
+
+def _reasons(writes: Sequence[Write], windows: WriteWindows, inventory: Inventory) -> dict[Hashable, str]:
+    """Why no time suits a write, by the key of its windows; empty where a time does."""
+    some = {windows.key(write): write for write in writes}
+    return {key: windows.never(write, inventory.horizon.start) for key, write in some.items()}
 
 
 def _stuck(writes: Sequence[Write], inventory: Inventory, plan: PlanDocument) -> Iterator[tuple[Write, Obstacle]]:
@@ -78,9 +78,8 @@ def _stuck(writes: Sequence[Write], inventory: Inventory, plan: PlanDocument) ->
 
 
 def _note(group: _Group, total: int) -> str:
-    names = ", ".join(vm.name for vm in group.vms[:_NAMED])
-    more = f" and {len(group.vms) - _NAMED} more" if len(group.vms) > _NAMED else ""
+    names = first_few([vm.name for vm in group.vms])
     return (
-        f"{len(group.vms)} of the {total} VMs that the plan moves can never be moved ({names}{more}): {group.reason}; "
+        f"{len(group.vms)} of the {total} VMs that the plan moves can never be moved ({names}): {group.reason}; "
         "'apply' will report these writes as blocked; loosen the rule or the limit, and make the plan again"
     )

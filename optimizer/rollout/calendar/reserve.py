@@ -34,9 +34,9 @@ class _Arrivals:
 class Reservations:
     """Room in policies and under caps that pending writes will need.
 
-    Writes are made when their gates open, not in the order of the plan.  A write that overtakes others must leave
+    Writes are made when their windows open, not in the order of the plan.  A write that overtakes others must leave
     room for them.  The plan's own order keeps every limit.  So the first pending write of the plan can always be
-    made when its gates open, and the roll-out comes to an end.
+    made when its window opens, and the roll-out comes to an end.
 
     Parameters
     ----------

@@ -8,9 +8,6 @@ from datetime import datetime
 from optimizer.journal import WriteKind
 from optimizer.rollout.writes.write import Write
 
-DEFAULT_WORKERS = 4
-"""Default number of lanes that are written side by side.  More gain little: each vault is written one by one."""
-
 
 @dataclass(frozen=True, slots=True)
 class TimedWrite:
@@ -23,7 +20,7 @@ class TimedWrite:
     at
         Time of the write in the calendar.
     opens, closes
-        Period ``[opens, closes)`` around ``at`` in which gates, RPO and freezes allow the write.
+        Period ``[opens, closes)`` around ``at`` in which backups, RPO and freezes allow the write.
     day
         Day of the roll-out, 1, 2, ...: the number of 24-hour periods since its beginning, including the current one.
     wave

@@ -1,4 +1,4 @@
-"""One write, made exactly once: read, compare, check gate and budget, journal, send, look, journal."""
+"""One write, made exactly once: read, compare, check window and budget, journal, send, look, journal."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from optimizer.journal import (
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import properties_of, word
-from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
+from optimizer.ports import Accepted, Look, Resource
 from optimizer.rollout.carry_out.outcome import Attempt, End, Holds
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.surroundings import Surroundings
 from optimizer.rollout.prepare.protections import advice_on_refusal
-from optimizer.rollout.session.closures import is_for_subscription
-from optimizer.rollout.session.ledger import CountedWrite, Ledger
+from optimizer.rollout.session.ledger import CountedWrite
+from optimizer.rollout.session.session import WriteSession, is_for_subscription
 from optimizer.rollout.writes.states import is_as, is_made
 from optimizer.rollout.writes.write import Write
 
@@ -61,7 +61,7 @@ LONGEST_LOOK = timedelta(minutes=3)
 
 
 def _open(write: Write, points: Mapping[ArmId, datetime]) -> str:
-    """Gate that is always open."""
+    """Write window that is always open."""
     del write, points
     return ""
 
@@ -78,21 +78,20 @@ class Carrier:
 
     Parameters
     ----------
-    service
-        The backup service.
-    clock
-        Clock for the times of the records.
-    journal, ledger
-        Journal of intents and ends, and ledger of the writes that count toward Azure's limits.
+    session
+        The service, the clock for the times of the records, and the ledger of the writes that count toward Azure's
+        limits.
+    journal
+        Journal of intents and ends.
     pace
         Waiting times.
     label
         Name of the journal in the ledger.
     guard_requests
         Requests to a Resource Guard that are sent along, by vault id and ``policy`` or ``item``.
-    gate
-        Returns why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the
-        service states them; empty if it may be made.  It reads nothing, and is called again right before the intent
+    window
+        Returns why a write must wait, given the last recovery points of its VMs, by VM id, as the service states them;
+        empty if it may be made.  It reads nothing, and is called again right before the intent
         is written.
     busy
         Looks up a job of the write's VMs that the write must wait for; empty without such a job.
@@ -105,14 +104,12 @@ class Carrier:
         is settled, its object does not count as restored.
     """
 
-    service: BackupService
-    clock: Clock
+    session: WriteSession
     journal: Journal
-    ledger: Ledger
     pace: Pace = field(default_factory=Pace)
     label: str = ""
     guard_requests: Mapping[tuple[ArmId, str], tuple[str, ...]] = field(default_factory=dict)
-    gate: Callable[[Write, Mapping[ArmId, datetime]], str] = _open
+    window: Callable[[Write, Mapping[ArmId, datetime]], str] = _open
     busy: Callable[[Write], str] = _roomy
     room: Callable[[Write], str] = _roomy
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -123,10 +120,10 @@ class Carrier:
 
     def carry_out(self, write: Write) -> Attempt:
         """Make a write, unless its object has changed since the plan was made; sends at most one request."""
-        began = self.clock.now()
+        began = self.session.clock.now()
         try:
-            current = self._read(write)
-            around = self.surroundings.look(self.service, write, current)
+            current = self.session.read(write)
+            around = self.surroundings.look(self.session.service, write, current)
             if is_made(write, current):
                 if reason := self._may_still_change(write):
                     return Attempt(End.LATER, reason, "operation")
@@ -137,7 +134,7 @@ class Carrier:
                 return self.skip(write, reason)
             if around.full:
                 return Attempt(End.LATER, around.full, "write")
-            shut = self.gate(write, around.points) or self.busy(write)
+            shut = self.window(write, around.points) or self.busy(write)
         except CloudError as exc:
             return _unreadable(exc)
         return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, around.points, began)
@@ -152,7 +149,7 @@ class Carrier:
         look: Look | None = None
         if accepted is not None and accepted.operation:
             try:
-                look = self.service.look_at_operation(accepted.operation)
+                look = self.session.service.look_at_operation(accepted.operation)
             except ThrottledError as exc:
                 return _unreadable(exc)
             except (CloudError, ValueError):
@@ -162,43 +159,38 @@ class Carrier:
 
     def look_again(self, write: Write) -> Attempt:
         """Check whether a request that the journal gave up on has taken effect after all; sends nothing."""
-        found = self._found(write)
-        if isinstance(found, Attempt):
-            return found
+        current = self._recorded_if_made(write)
+        if isinstance(current, Attempt):
+            return current
         at = self.journal.unsettled[write.number].intent.at
         reason = f"the answer to the request of {at:%Y-%m-%d %H:%M} UTC was lost, and it may still take effect"
         return Attempt(End.LATER, reason, "write")
 
     def confirm(self, write: Write) -> Attempt:
         """Check whether a write is in place, as it must be because writes that need it are done; sends nothing."""
-        found = self._found(write)
-        if isinstance(found, Attempt):
-            return found
-        what = "is gone" if found is None else "was changed by somebody else"
+        current = self._recorded_if_made(write)
+        if isinstance(current, Attempt):
+            return current
+        what = "is gone" if current is None else "was changed by somebody else"
         return self.skip(write, f"{write.name} {what} since writes that need it were made; make the plan again")
 
-    def _found(self, write: Write) -> Attempt | Resource | None:
+    def _recorded_if_made(self, write: Write) -> Attempt | Resource | None:
         """Record a write that is in place; otherwise return its object as it is now, or why it cannot be read."""
         try:
-            current = self._read(write)
+            current = self.session.read(write)
         except CloudError as exc:
             return _unreadable(exc)
         return self._done(write, current, "found") if is_made(write, current) else current
 
     def skip(self, write: Write, reason: str) -> Attempt:
         """Record in the journal that a write is not made, and why."""
-        self.journal.append(SkippedRecord(number=write.number, at=self.clock.now(), reason=reason))
+        self.journal.append(SkippedRecord(number=write.number, at=self.session.clock.now(), reason=reason))
         return Attempt(End.SKIPPED, reason)
-
-    def _read(self, write: Write) -> Resource | None:
-        if write.kind == "reassign_item":
-            return self.service.get_item(write.object_id)
-        return self.service.get_policy(write.object_id)
 
     def _may_still_change(self, write: Write) -> str:
         """Reason why the original write may still change an object that looks restored; empty if it cannot."""
         opened = self.unsettled.get(write.number)
-        age = self.clock.now() - opened.intent.at if opened is not None else UNKNOWABLE
+        age = self.session.clock.now() - opened.intent.at if opened is not None else UNKNOWABLE
         if opened is None or age >= UNKNOWABLE:
             return ""
         if opened.accepted is None:
@@ -207,7 +199,7 @@ class Carrier:
                 return f"the write that is taken back was sent at {at} and kept the object locked; it may still run"
             return f"the answer to the request of {at} was lost, and it may still take effect" * (age < UNSEEN)
         try:
-            if self.service.look_at_operation(opened.accepted.operation).ended:
+            if self.session.service.look_at_operation(opened.accepted.operation).ended:
                 return ""
         except (CloudError, ValueError) as exc:
             return f"Azure accepted the write that is taken back, and its end cannot be learned: {exc}"
@@ -218,7 +210,7 @@ class Carrier:
     ) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out its outcome.
 
-        Reading and booking may have taken long if the service asked to wait.  So the gate is checked again, and data
+        Reading and booking may have taken long if the service asked to wait.  So the window is checked again, and data
         that was read too long ago must be read again first.
         """
         counted, reason = self._book(write)
@@ -226,7 +218,7 @@ class Carrier:
             return Attempt(End.LATER, reason)
         if too_late := self._too_late(write, points, began):
             if counted is not None:
-                self.ledger.give_back(counted)
+                self.session.ledger.give_back(counted)
             return too_late
         self.under_way[write.number] = write.name
         try:
@@ -235,7 +227,7 @@ class Carrier:
             except BaseException:  # without an intent in the journal, no request may be sent
                 if counted is not None:
                     with suppress(OptimizerError):
-                        self.ledger.give_back(counted)
+                        self.session.ledger.give_back(counted)
                 raise
             return self._send_once(write, counted)
         finally:
@@ -243,11 +235,11 @@ class Carrier:
 
     def _too_late(self, write: Write, points: Mapping[ArmId, datetime], began: datetime) -> Attempt | None:
         """Reason why a write must not be begun after all; None if it may be."""
-        if (took := self.clock.now() - began) > LONGEST_LOOK:
+        if (took := self.session.clock.now() - began) > LONGEST_LOOK:
             minutes = round(took / timedelta(minutes=1))
             reason = f"reading what it depends on took {minutes} minutes, so that has to be read again first"
             return Attempt(End.LATER, reason, "write", 1.0)
-        shut = self.gate(write, points)
+        shut = self.window(write, points)
         return Attempt(End.LATER, shut) if shut else None
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
@@ -258,13 +250,13 @@ class Carrier:
         if write.kind == "delete_policy":
             return None, ""
         kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
-        with self.booking, self.ledger.alone():  # threads queue at `booking`, because the file's lock polls
+        with self.booking, self.session.ledger.alone():  # threads queue at `booking`, because the file's lock polls
             if reason := self.room(write):
                 return None, reason
             counted = CountedWrite(
-                at=self.clock.now(), vault_id=ArmId(write.vault_id.key), kind=kind, key=self._key(write)
+                at=self.session.clock.now(), vault_id=ArmId(write.vault_id.key), kind=kind, key=self._key(write)
             )
-            self.ledger.add(counted)
+            self.session.ledger.add(counted)
         return counted, ""
 
     def _key(self, write: Write) -> str:
@@ -275,7 +267,7 @@ class Carrier:
         self.journal.append(
             IntentRecord(
                 number=write.number,
-                at=self.clock.now(),
+                at=self.session.clock.now(),
                 kind=write.kind,
                 vault_id=write.vault_id,
                 object_id=write.object_id,
@@ -292,7 +284,7 @@ class Carrier:
             accepted = self._send(write)
         except (ThrottledError, NotSentError, ConflictError, ForbiddenError, RejectedError, AuthError) as exc:
             if counted is not None:  # Azure does not count a request that it turns away, so the ledger does not either
-                self.ledger.give_back(counted)
+                self.session.ledger.give_back(counted)
             return self._turned_away(write, exc)
         except CloudError as exc:
             attempt = self._conclude(write, None, str(exc))
@@ -300,7 +292,9 @@ class Carrier:
             return attempt if asked is None else replace(attempt, holds="lane", wait_seconds=asked)
         if accepted is None:
             return self._conclude(write, None, "the service confirmed the write, but shows the old state")
-        self.journal.append(AcceptedRecord(number=write.number, at=self.clock.now(), operation=accepted.operation))
+        self.journal.append(
+            AcceptedRecord(number=write.number, at=self.session.clock.now(), operation=accepted.operation)
+        )
         return self._follow(write, accepted)
 
     def _follow(self, write: Write, accepted: Accepted) -> Attempt:
@@ -309,12 +303,12 @@ class Carrier:
         pause, asked, waited = self.pace.poll_seconds, accepted.retry_after_seconds, 0.0
         while accepted.operation and waited < self.pace.follow_seconds:
             seconds = pause if asked is None else min(asked, LONGEST_ASKED_SECONDS)
-            self.clock.sleep(min(seconds, self.pace.follow_seconds - waited))
+            self.session.clock.sleep(min(seconds, self.pace.follow_seconds - waited))
             # Never zero: a service that asks for no pause would keep this loop going for ever.
             waited += max(seconds, 0.01)
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
             try:
-                look = self.service.look_at_operation(accepted.operation)
+                look = self.session.service.look_at_operation(accepted.operation)
             except (ForbiddenError, AuthError):  # no look will succeed, so only the object can show the outcome
                 look = None
                 break
@@ -343,18 +337,23 @@ class Carrier:
         in_progress, old = look is not None and not look.ended, self._is_old(write, look)
         # A running operation will be looked at again, and a request that is too old has no effect: one look is enough.
         try:
-            current = self._read(write) if in_progress or old else self._settled(write)
+            current = self.session.read(write) if in_progress or old else self._settled(write)
         except CloudError as exc:  # the outcome is unknown: whoever continues looks first
             return _unreadable(exc)
         if is_made(write, current):
             return self._done(write, current, how)
-        accepted = self.journal.open_writes[write.number].accepted
-        if look is not None and not look.ended and accepted is not None:
-            text = f"Azure accepted it at {accepted.at:%Y-%m-%d %H:%M} UTC and is still carrying it out"
-            return Attempt(End.LATER, text, "operation", look.retry_after_seconds)
+        if look is not None and in_progress:
+            return self._still_running(write, look)
         if not is_as(write, current, write.before):
             return self.skip(write, f"{write.name} was changed by somebody else while it was written")
-        return self._without_effect(write, look.failure if look is not None else None, reason, old=old)
+        return self._without_effect(write, None if look is None else look.failure, reason, old=old)
+
+    def _still_running(self, write: Write, look: Look) -> Attempt:
+        """Leave a write open whose operation is in progress."""
+        accepted = self.journal.open_writes[write.number].accepted
+        assert accepted is not None  # only an accepted write has an operation to look at
+        text = f"Azure accepted it at {accepted.at:%Y-%m-%d %H:%M} UTC and is still carrying it out"
+        return Attempt(End.LATER, text, "operation", look.retry_after_seconds)
 
     def _without_effect(self, write: Write, failure: CloudError | None, reason: str, *, old: bool) -> Attempt:
         """Decide what to do about a request that shows no effect.
@@ -371,7 +370,7 @@ class Carrier:
         if failure is not None and not isinstance(failure, UncertainError):
             return self._turned_away(write, failure)
         opened = self.journal.open_writes[write.number]
-        since = self.clock.now() - opened.intent.at
+        since = self.session.clock.now() - opened.intent.at
         if failure is None and not old:
             text = f"{reason}; it is not sent again until it is clear that the first request had no effect"
             if opened.accepted is not None:
@@ -389,16 +388,16 @@ class Carrier:
         opened = self.journal.open_writes[write.number]
         unknowable = opened.accepted is not None and look is None
         patience = UNKNOWABLE if unknowable else timedelta(seconds=self.pace.lost_seconds)
-        return self.clock.now() - opened.intent.at >= patience
+        return self.session.clock.now() - opened.intent.at >= patience
 
     def _settled(self, write: Write) -> Resource | None:
         """The object, after an operation that may be in progress has had time to end."""
-        current = self._read(write)
+        current = self.session.read(write)
         for look in range(self.pace.settle_looks - 1):
             if is_made(write, current):
                 break
-            self.clock.sleep(self.pace.settle_seconds * 4.0 ** (look - 1))
-            current = self._read(write)
+            self.session.clock.sleep(self.pace.settle_seconds * 4.0 ** (look - 1))
+            current = self.session.read(write)
         return current
 
     def _turned_away(self, write: Write, exc: CloudError) -> Attempt:
@@ -416,7 +415,7 @@ class Carrier:
                 return self._refused(write, exc)
 
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
-        now = self.clock.now()
+        now = self.session.clock.now()
         reason = f"{exc}{advice_on_refusal(exc.code)}"
         if write.kind != "reassign_item" and "invalidpolicyinput" in Caseless(exc.code).key:
             reason += f"; {explain_invalid_input(write.body, now)}"
@@ -427,11 +426,11 @@ class Carrier:
     def _send(self, write: Write) -> Accepted | None:
         match write.kind:
             case "reassign_item":
-                return self.service.put_item(write.object_id, self._guarded(write, "item"))
+                return self.session.service.put_item(write.object_id, self._guarded(write, "item"))
             case "delete_policy":
-                return self.service.delete_policy(write.object_id)
+                return self.session.service.delete_policy(write.object_id)
             case _:
-                return self.service.put_policy(write.object_id, self._guarded(write, "policy"))
+                return self.session.service.put_policy(write.object_id, self._guarded(write, "policy"))
 
     def _guarded(self, write: Write, kind: str) -> dict[str, Any]:
         """Body of the request, with the approved requests that a Resource Guard asks for."""
@@ -442,11 +441,11 @@ class Carrier:
         self, write: Write, attempt: Attempt, code: str = "", *, lost: bool = False, locked: bool = False
     ) -> Attempt:
         """Record that nothing was carried out, or that no effect shows (``lost``); the write can be made later."""
-        at = self.clock.now()
+        at = self.session.clock.now()
         if lost:
             opened = self.journal.open_writes[write.number]
             # It may still take effect, so it counts toward the limits as if it did so as late as possible.
-            self.ledger.postpone(self._key(write), opened.intent.at + UNSEEN)
+            self.session.ledger.postpone(self._key(write), opened.intent.at + UNSEEN)
         self.journal.append(
             FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost, locked=locked)
         )
@@ -454,10 +453,10 @@ class Carrier:
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
         """Record a write that is in place; one that took long counts as made at the latest time that is possible."""
-        now, opened = self.clock.now(), self.journal.open_writes.get(write.number)
+        now, opened = self.session.clock.now(), self.journal.open_writes.get(write.number)
         if opened is not None and now - opened.intent.at > PROMPT:
             latest = now if opened.accepted is not None else min(now, opened.intent.at + UNSEEN)
-            self.ledger.postpone(self._key(write), latest)
+            self.session.ledger.postpone(self._key(write), latest)
         self.journal.append(DoneRecord(number=write.number, at=now, how=how, after=current))
         return Attempt(End.DONE)
 
@@ -485,12 +484,16 @@ def _why_not(write: Write, current: Resource | None) -> str:
         return f"{write.name} is there already, and differs from what is to be created; make the plan again"
     if not is_as(write, current, write.before):
         return f"{write.name} was changed by somebody else since the plan was made; make the plan again"
-    if write.kind == "reassign_item":
-        assert current is not None
-        properties = properties_of(current)
-        if not properties.get("policyId"):
-            return f"{write.name} has no policy: its protection is stopped"
-        state = properties.get("protectionState", "Protected")  # older API versions leave the field out
-        if word(state) != "Protected":
-            return f"{write.name} is in state {'null' if state is None else state}"
-    return ""
+    return _why_unprotected(write, current) if write.kind == "reassign_item" else ""
+
+
+def _why_unprotected(write: Write, current: Resource | None) -> str:
+    """Reason why the protection of an item is not as it must be for a reassignment; empty if it is."""
+    assert current is not None  # a reassignment has an object before it
+    properties = properties_of(current)
+    if not properties.get("policyId"):
+        return f"{write.name} has no policy: its protection is stopped"
+    state = properties.get("protectionState", "Protected")  # older API versions leave the field out
+    if word(state) == "Protected":
+        return ""
+    return f"{write.name} is in state {'null' if state is None else state}"

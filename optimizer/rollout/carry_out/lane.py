@@ -82,11 +82,11 @@ class Lane:
         return number in self._given_up or self._rests.get(number, now) > now
 
     def is_outdated(self, now: datetime, ended: Collection[int]) -> bool:
-        """Whether the gates of a write have closed since the calendar was built; a new one gives its next time."""
+        """Whether the window of a write has closed since the calendar was built; a new one gives its next time."""
         return any(timed.closes <= now and timed.write.number not in ended for timed in self._queue)
 
     def next_opening(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """Time at which the gates of the next write open; None if no write can be made in this run."""
+        """Time at which the window of the next write opens; None if no write can be made in this run."""
         soon = now + timedelta(seconds=self.pace.busy_seconds)
         openings = []
         for timed in self._queue:

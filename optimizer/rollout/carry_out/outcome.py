@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Literal
 
+from optimizer.journal import EndRecord
 from optimizer.rollout.calendar.timed_writes import Blocked
 
 Holds = Literal["", "operation", "write", "lane", "subscription", "rights"]
@@ -34,9 +35,9 @@ class Attempt:
     reason
         Why the write was not made.
     holds
-        What has to wait: the write until its gates open (empty); the write until its ``operation`` ends; the ``write``
-        for a while; its ``lane``; every lane of its ``subscription``; or the lane for the rest of the run, because a
-        right is missing (``rights``).
+        What has to wait: the write until its window opens (empty); the write until its ``operation`` ends; the
+        ``write`` for a while; its ``lane``; every lane of its ``subscription``; or the lane for the rest of the run,
+        because a right is missing (``rights``).
     wait_seconds
         Seconds that the service asks to wait; None if it does not say.
     """
@@ -83,3 +84,13 @@ class RunOutcome:
     def complete(self) -> bool:
         """Whether every write of the plan is made."""
         return not (self.failed or self.skipped or self.pending or self.blocked)
+
+    def end_record(self, at: datetime) -> EndRecord:
+        """Record with which the journal ends the run."""
+        return EndRecord(
+            at=at,
+            done=len(self.done),
+            failed=len(self.failed),
+            skipped=len(self.skipped),
+            pending=len(self.pending) + len(self.blocked),
+        )

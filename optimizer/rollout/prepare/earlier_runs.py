@@ -3,42 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from optimizer.documents import PlanDocument
 from optimizer.errors import ApplyError, JournalError
 from optimizer.journal import Commands, Record, RunRecord, read_journal, rollback_journal_path, state_of
 from optimizer.model.arm_id import ArmId
-from optimizer.rollout.prepare.scope import Approval, RunScope
-from optimizer.rollout.prepare.vm_filter import parse_filter
+from optimizer.rollout.prepare.evidence import check_journal
+from optimizer.rollout.prepare.scope import Approval, Command, RollbackScope, RunScope
+from optimizer.rollout.writes.write import Write
+
+ScopeT = TypeVar("ScopeT", RunScope, RollbackScope)
 
 
-def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> tuple[Record, ...]:
-    """Records of the journal of a run; empty for the first run.
+@dataclass(frozen=True)
+class RunJournal:
+    """The journal that a run writes, and whether the run continues it.
+
+    Parameters
+    ----------
+    path
+        Path of the journal, which may exist only with ``resume``.
+    command
+        Name of the command in the journal.
+    resume
+        Whether the run continues with the existing journal.
+    """
+
+    path: Path
+    command: Command = "apply"
+    resume: bool = False
+
+    def records(self, plan: PlanDocument) -> tuple[Record, ...]:
+        """Records of earlier runs; empty before the first run.
+
+        Raises
+        ------
+        ApplyError
+            There is a journal without ``resume``, or no journal with it.
+        JournalError
+            The journal cannot be read, or belongs to another plan.
+        """
+        if not self.path.exists():
+            if self.resume:
+                raise ApplyError(f"{self.path}: there is no journal to resume; run '{self.command}' without --resume")
+            return ()
+        records = read_journal(self.path)
+        if records and not self.resume:
+            raise ApplyError(
+                f"{self.path}: this plan has a journal; continue with --resume, or make a new plan if it was rolled "
+                "back"
+            )
+        require_same_plan(records, plan, self.path)
+        _require_command(records, (self.command,), self.path)
+        return records
+
+    def check(self, records: Sequence[Record], writes: Sequence[Write]) -> None:
+        """Refuse records that do not match the writes of their numbers; see :func:`check_journal`."""
+        check_journal(records, writes, self.path)
+
+
+def records_to_undo(applied: Path, plan: PlanDocument, writes: Sequence[Write]) -> tuple[Record, ...]:
+    """Records of the journal that a rollback undoes.
 
     Raises
     ------
-    ApplyError
-        There is a journal without ``resume``, or no journal with it.
     JournalError
-        The journal cannot be read, or belongs to another plan.
+        The journal cannot be read, belongs to another plan or is not that of ``apply``, or contradicts the plan.
     """
-    if not path.exists():
-        if resume:
-            raise ApplyError(f"{path}: there is no journal to resume; run '{command}' without --resume")
-        return ()
-    records = read_journal(path)
-    if records and not resume:
-        raise ApplyError(
-            f"{path}: this plan has a journal; continue with --resume, or make a new plan if it was rolled back"
-        )
-    require_same_plan(records, plan, path)
-    require_command(records, (command,), path)
+    records = read_journal(applied)
+    require_same_plan(records, plan, applied)
+    _require_command(records, ("apply", "rehearse"), applied)
+    check_journal(records, writes, applied)
     return records
 
 
-def refuse_taken_back(journal: Path, commands: Commands) -> None:
+def refuse_rolled_back(journal: Path, commands: Commands) -> None:
     """Refuse to continue with a plan whose rollback has begun.
 
     Raises
@@ -70,45 +113,21 @@ def require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path)
             )
 
 
-def carried_on(records: Sequence[Record], scope: RunScope, approval: Approval) -> tuple[RunScope, Approval]:
-    """RunScope and approval of a run; options that are not given again are as in the run before."""
-    runs = [record for record in records if isinstance(record, RunRecord)]
-    if not runs:
-        return scope, approval
-    before = runs[-1]
-    earlier = _scope_of(before)
-    merged = RunScope(
-        scope.only or earlier.only,
-        scope.max_moves if scope.max_moves is not None else earlier.max_moves,
-        scope.wave_percent if scope.wave_percent is not None else earlier.wave_percent,
-    )
-    approved = Approval(approval.approved_by or before.approved_by, approval.ticket or before.ticket)
-    return merged, approved
-
-
-def _scope_of(run: RunRecord) -> RunScope:
-    """RunScope that a run recorded.
+def carried_on(records: Sequence[Record], scope: ScopeT, approval: Approval) -> tuple[ScopeT, Approval]:
+    """Scope and approval of a run; options that are not given again are as in the run before.
 
     Raises
     ------
     JournalError
-        An option is not one that a run can record.
+        The journal has options that no run records.
     """
-    only, most, wave = (run.options.get(name) for name in ("only", "max_moves", "wave"))
-    fits = (
-        (only is None or (isinstance(only, list) and all(isinstance(text, str) for text in only)))
-        and (most is None or (isinstance(most, int) and not isinstance(most, bool) and most > 0))
-        and (wave is None or (isinstance(wave, int | float) and not isinstance(wave, bool) and 0 < wave < 100))
-    )
-    if not fits:
-        raise JournalError(
-            f"the journal's run {run.run} has options that no run records: {run.options}; give the journal as 'apply' "
-            "or 'rollback' wrote it"
-        )
-    return RunScope(tuple(parse_filter(text) for text in only or ()), most, wave)
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    if not runs:
+        return scope, approval
+    return scope.carried_on(runs[-1]), approval.carried_on(runs[-1])
 
 
-def require_command(records: Sequence[Record], commands: Collection[str], path: Path) -> None:
+def _require_command(records: Sequence[Record], commands: Collection[str], path: Path) -> None:
     """Refuse the journal of another command.
 
     Raises

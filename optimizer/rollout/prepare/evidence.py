@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optimizer.documents import AGAIN, EditPolicy, PlanDocument, check_rollback, read_rollback, rollback_path
+from optimizer.documents import (
+    AGAIN,
+    EditPolicy,
+    PlanDocument,
+    ScheduleEntry,
+    check_rollback,
+    read_rollback,
+    rollback_path,
+)
 from optimizer.errors import JournalError, PlanFormatError
 from optimizer.estate import EstateDocument
 from optimizer.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
@@ -18,6 +26,7 @@ from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
+from optimizer.ports import Resource
 from optimizer.rollout.writes.states import is_as, is_made, item_state, policy_state
 from optimizer.rollout.writes.write import Write
 
@@ -67,18 +76,30 @@ def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inve
     moved = {vm: write for write in writes for vm in write.vms}
     present = {item.vm_id: format_start(inventory.policy(item).start) for item in inventory.items}
     for entry in plan.schedule:
-        write = moved.pop(entry.vm, None)
-        today = write.start_before if write is not None else present.get(entry.vm, entry.start_today)
-        later = write.start_after if write is not None else today
-        for field, found, wanted in (("start_today", entry.start_today, today), ("start", entry.start, later)):
-            if found != wanted:
-                is_today = field == "start_today" or write is None
-                raise PlanFormatError(
-                    f"the plan's schedule says {field} = {found!r} for {entry.vm}, but "
-                    f"{'its policy starts' if is_today else 'the changes of the plan start it'} at {wanted!r}; {AGAIN}"
-                )
+        fault = _fault_of_entry(entry, moved.pop(entry.vm, None), present.get(entry.vm, entry.start_today))
+        if fault:
+            raise PlanFormatError(f"the plan's schedule says {fault}; {AGAIN}")
     if moved:
         raise PlanFormatError(f"the plan moves {next(iter(moved.values())).name}, which its schedule lacks; {AGAIN}")
+
+
+def _fault_of_entry(entry: ScheduleEntry, write: Write | None, present: str) -> str:
+    """Describe what in an entry of the schedule contradicts the policies or the changes; empty if nothing does.
+
+    Parameters
+    ----------
+    write
+        Write that moves the VM; None if it stays.
+    present
+        Start of the VM's policy.
+    """
+    today, later = (present, present) if write is None else (write.start_before, write.start_after)
+    if entry.start_today != today:
+        return f"start_today = {entry.start_today!r} for {entry.vm}, but its policy starts at {today!r}"
+    if entry.start != later:
+        whose = "its policy starts" if write is None else "the changes of the plan start it"
+        return f"start = {entry.start!r} for {entry.vm}, but {whose} at {later!r}"
+    return ""
 
 
 def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path) -> None:
@@ -103,30 +124,44 @@ def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path
         write = by_number.get(record.number)
         if write is None:
             raise JournalError(f"{path}, line {line}: the plan has no write {record.number}; {_UNCHANGED}")
-        fault = ""
-        if isinstance(record, IntentRecord):
-            fault = _fault_of_intent(record, write)
-        elif isinstance(record, DoneRecord) and record.after is not None and not is_made(write, record.after):
-            fault = "'after' is not what the plan writes"
-        elif isinstance(record, DoneRecord) and write.kind == "delete_policy" and record.after is not None:
-            fault = "'after' shows a policy that was deleted"
-        if fault:
+        if fault := _fault_of_record(record, write):
             raise JournalError(f"{path}, line {line} (write {record.number}, {write.name}): {fault}; {_UNCHANGED}")
+
+
+def _fault_of_record(record: Record, write: Write) -> str:
+    """Describe what in a record does not match its write; empty if nothing does."""
+    match record:
+        case IntentRecord():
+            return _fault_of_intent(record, write)
+        case DoneRecord() if record.after is not None:
+            return _fault_of_state_after(record.after, write)
+        case _:
+            return ""
+
+
+def _fault_of_state_after(after: Resource, write: Write) -> str:
+    if write.kind == "delete_policy":
+        return "'after' shows a policy that was deleted"
+    return "" if is_made(write, after) else "'after' is not what the plan writes"
 
 
 def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
     """Describe what in an intent differs from the planned write; empty if nothing does."""
     for field in ("kind", "vault_id", "object_id", "name"):
-        found, wanted = str(getattr(intent, field)), str(getattr(write, field))
-        if Caseless(found) != wanted:
-            return f"{field!r} is {found!r}, but the plan says {wanted!r}"
+        recorded, planned = str(getattr(intent, field)), str(getattr(write, field))
+        if Caseless(recorded) != planned:
+            return f"{field!r} is {recorded!r}, but the plan says {planned!r}"
     if write.kind == "reassign_item" and set(intent.vms) != set(write.vms):
         return f"'vms' is {', '.join(intent.vms) or 'empty'}, but the plan moves {', '.join(write.vms)}"
     if not is_as(write, intent.before, write.before) and not is_made(write, intent.before):
         return "'before' is not the object that the plan was made for"
-    if (intent.body is None) != (write.kind == "delete_policy"):
+    return _fault_of_body(intent.body, write)
+
+
+def _fault_of_body(body: Mapping[str, Any] | None, write: Write) -> str:
+    if (body is None) != (write.kind == "delete_policy"):
         return "'body' does not fit the kind of write"
-    if intent.body is not None and _sent(write, intent.body) != _sent(write, write.body):
+    if body is not None and _sent(write, body) != _sent(write, write.body):
         return "'body' is not what the plan writes"
     return ""
 

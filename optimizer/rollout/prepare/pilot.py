@@ -9,18 +9,30 @@ from collections.abc import Collection, Sequence
 from optimizer.errors import ApplyError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rules
+from optimizer.rollout.calendar.rollout_limits import RolloutLimits
+from optimizer.rollout.prepare.scope import RunScope
+from optimizer.rollout.prepare.selection import Selection
 from optimizer.rollout.writes.admission import Admission
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.write import Write
 
 
+def limits_with_pilot(selection: Selection, baseline: Baseline, scope: RunScope) -> RolloutLimits:
+    """Limits of a roll-out: the workers of its scope and, where the scope asks for a wave, its pilot.
+
+    Raises
+    ------
+    ApplyError
+        The smallest pilot that can move on its own is larger than the wave.
+    """
+    pilot: frozenset[ArmId] = frozenset()
+    if scope.wave_percent is not None:
+        pilot = choose_pilot(selection.writes, baseline, scope.wave_percent, earlier=selection.earlier)
+    return RolloutLimits(scope.workers, pilot)
+
+
 def choose_pilot(
-    writes: Sequence[Write],
-    inventory: Inventory,
-    rules: Rules,
-    percent: float,
-    *,
-    earlier: Collection[int] = frozenset(),
+    writes: Sequence[Write], baseline: Baseline, percent: float, *, earlier: Collection[int] = frozenset()
 ) -> frozenset[ArmId]:
     """Choose the pilot: a share of the VMs that move, taken from one service after the other.
 
@@ -31,8 +43,8 @@ def choose_pilot(
     ----------
     writes
         Writes of the run, in order.
-    inventory, rules
-        State before the first write, and constraints that must hold after each write.
+    baseline
+        State before the first write, and what every later state must keep.
     percent
         Share of the pilot in percent, above 0 and below 100.
     earlier
@@ -52,24 +64,33 @@ def choose_pilot(
     total = sum(len(write.vms) for write in movers)
     if not total:
         return frozenset()
+    state = Admission(writes, baseline, earlier)
     wanted = max(1, math.floor(total * percent / 100))
-    state = Admission(writes, inventory, rules, made=earlier)
     pilot: set[ArmId] = set()
-    waiting = _one_service_after_the_other(movers, inventory)
-    progress = True
-    while progress:
-        progress, left = False, []
-        for write in waiting:
-            if len(pilot) + len(write.vms) <= wanted and state.obstacle(write) is None:
-                state.take(write)
-                pilot.update(write.vms)
-                progress = True
-            else:
-                left.append(write)
-        waiting = left
+    waiting, size = _one_service_after_the_other(movers, baseline.inventory), -1
+    while size != len(waiting):  # a write that was made may have made way for another one
+        size, waiting = len(waiting), _added_in_one_round(pilot, wanted, waiting, state)
     if not pilot:
-        raise ApplyError(_too_small(percent, total, [w for w in movers if state.obstacle(w) is None]))
+        raise ApplyError(_too_small(percent, total, [write for write in movers if state.obstacle(write) is None]))
     return frozenset(pilot)
+
+
+def _added_in_one_round(pilot: set[ArmId], wanted: int, waiting: Sequence[Write], state: Admission) -> list[Write]:
+    """Add to the pilot the VMs of every write that can be made and that leaves the pilot small enough.
+
+    Returns
+    -------
+    list of Write
+        The other writes.
+    """
+    left = []
+    for write in waiting:
+        if len(pilot) + len(write.vms) <= wanted and state.obstacle(write) is None:
+            state.take(write)
+            pilot.update(write.vms)
+        else:
+            left.append(write)
+    return left
 
 
 def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) -> list[Write]:
@@ -83,7 +104,7 @@ def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) 
         for service, group in by_service.items()
         for depth, write in enumerate(sorted(group, key=lambda write: (len(write.vms), write.number)))
     ]
-    return [write for _, _, write in sorted(rounds, key=lambda one: one[:2])]
+    return [write for _, _, write in sorted(rounds, key=lambda turn: turn[:2])]
 
 
 def _too_small(percent: float, total: int, first: Sequence[Write]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from optimizer.model.caseless import Caseless
-from optimizer.model.raw import mapping, properties_of, word
+from optimizer.model.raw import mapping, objects, properties_of, word
 from optimizer.ports import Resource
 
 _IAC_TAGS = ("terraform", "bicep", "pulumi", "managed-by", "managedby", "managed_by", "iac", "provisioner")
@@ -42,25 +42,25 @@ class Protection:
 
     def remarks(self, vault: str) -> list[str]:
         """Remarks shown before the confirmation."""
-        found = []
+        remarks = []
         if self.read_only_lock:
-            found.append(
+            remarks.append(
                 f"vault {vault} has the read-only lock {self.read_only_lock!r}: Azure will refuse every write. Have "
                 "it removed during the roll-out, or leave the vault out with --only"
             )
         if Caseless(self.immutability) in {Caseless("Unlocked"), Caseless("Locked")}:
-            found.append(f"vault {vault} is immutable ({self.immutability}): only changes of time are allowed")
+            remarks.append(f"vault {vault} is immutable ({self.immutability}): only changes of time are allowed")
         if self.guard_requests:
-            found.append(
+            remarks.append(
                 f"vault {vault} is under a Resource Guard: by its documentation a change of time needs no approval; "
                 "where it is refused, get the role Backup MUA Operator and apply with --guard-request"
             )
         if self.code_tags:
-            found.append(
+            remarks.append(
                 f"vault {vault} is deployed by code ({', '.join(self.code_tags)}): change the code too, or its next "
                 "run sets the old policies again"
             )
-        return found
+        return remarks
 
 
 def read_protection(settings: Iterable[Resource]) -> Protection:
@@ -71,24 +71,45 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
     settings
         Result of :meth:`optimizer.ports.BackupReader.vault_settings`.
     """
-    immutability, lock = "Disabled", ""
-    tags: tuple[str, ...] = ()
+    protection = Protection()
     requests: dict[str, list[str]] = {}
     for resource in settings:
         kind = word(resource.get("type"))
-        properties = properties_of(resource)
         if kind == "Microsoft.RecoveryServices/vaults":
-            security = properties.get("securitySettings") or {}
-            immutability = str(mapping(security.get("immutabilitySettings")).get("state") or immutability)
-            tags = tuple(f"{k}={v}" for k, v in mapping(resource.get("tags")).items() if _is_code(k, v))
-        elif kind == "Microsoft.Authorization/locks" and word(properties.get("level")) == "ReadOnly":
-            lock = str(resource.get("name"))
+            protection = _with_vault(protection, resource)
+        elif kind == "Microsoft.Authorization/locks":
+            protection = _with_lock(protection, resource)
         elif kind.key.endswith("/backupresourceguardproxies"):
-            for detail in properties.get("resourceGuardOperationDetails") or ():
-                operation = _OPERATIONS.get(word(detail.get("vaultCriticalOperation")))
-                if operation and detail.get("defaultResourceRequest"):
-                    requests.setdefault(operation, []).append(str(detail["defaultResourceRequest"]))
-    return Protection(immutability, lock, {key: tuple(value) for key, value in requests.items()}, tags)
+            for operation, request in _guard_requests(resource):
+                requests.setdefault(operation, []).append(request)
+    return replace(protection, guard_requests={key: tuple(value) for key, value in requests.items()})
+
+
+def _with_vault(protection: Protection, vault: Resource) -> Protection:
+    """Add the immutability and the tags of a vault."""
+    security = mapping(properties_of(vault).get("securitySettings"))
+    state = mapping(security.get("immutabilitySettings")).get("state")
+    tags = mapping(vault.get("tags")).items()
+    return replace(
+        protection,
+        immutability=str(state or protection.immutability),
+        code_tags=tuple(f"{key}={value}" for key, value in tags if _is_code(key, value)),
+    )
+
+
+def _with_lock(protection: Protection, lock: Resource) -> Protection:
+    """Add a lock, if it refuses every write."""
+    if word(properties_of(lock).get("level")) != "ReadOnly":
+        return protection
+    return replace(protection, read_only_lock=str(lock.get("name")))
+
+
+def _guard_requests(proxy: Resource) -> Iterator[tuple[str, str]]:
+    """Operations that a Resource Guard protects, as ``policy`` or ``item``, each with its approved request."""
+    for detail in objects(properties_of(proxy).get("resourceGuardOperationDetails")):
+        operation = _OPERATIONS.get(word(detail.get("vaultCriticalOperation")))
+        if operation and detail.get("defaultResourceRequest"):
+            yield operation, str(detail["defaultResourceRequest"])
 
 
 def advice_on_refusal(code: str) -> str:

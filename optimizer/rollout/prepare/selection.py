@@ -10,14 +10,12 @@ from heapq import heapify, heappop, heappush
 from optimizer.documents import PlanDocument
 from optimizer.errors import ApplyError
 from optimizer.model.caseless import Caseless
-from optimizer.model.inventory import Inventory
-from optimizer.rollout.prepare.vm_filter import VmFilter, _num_meant, is_meant
+from optimizer.rollout.prepare.vm_filter import VmFilter, as_words, is_meant, num_meant
 from optimizer.rollout.writes.admission import Admission, is_in_order
+from optimizer.rollout.writes.baseline import Baseline
+from optimizer.rollout.writes.listing import NAMED, count_of, first_few
 from optimizer.rollout.writes.transition import Key
 from optimizer.rollout.writes.write import Write
-
-_NAMED = 3
-"""Maximum number of VMs or reasons that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,12 @@ class Selection:
 def select_writes(
     writes: Sequence[Write],
     plan: PlanDocument,
-    inventory: Inventory,
+    baseline: Baseline,
     *,
     only: Sequence[VmFilter] = (),
     max_moves: int | None = None,
     made: Collection[int] = frozenset(),
     begun: Collection[int] = frozenset(),
-    tolerated: Inventory | None = None,
 ) -> Selection:
     """Choose a part of the writes that can be carried out on its own.
 
@@ -64,19 +61,18 @@ def select_writes(
 
     Parameters
     ----------
-    writes, plan, inventory
-        All writes, their plan, and the state before the first write.
+    writes, plan
+        All writes, and their plan.
+    baseline
+        State before the first write, and what every later state must keep.
     only
-        Selectors of the VMs that may move.  A VM must match a selector of each kind that is given.  By default, all
-        VMs.
+        Filters for the VMs that may move.  A VM must match a filter of each kind that is given.  By default, all VMs.
     max_moves
         Maximum number of VMs that move.  By default, there is no maximum.
     made
         Numbers of the writes that earlier runs made.
     begun
         Numbers of the writes that are not known to be made, but may have taken effect or may still take effect.
-    tolerated
-        For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.writes.transition.Transition`.
 
     Raises
     ------
@@ -85,15 +81,19 @@ def select_writes(
     """
     if not only and max_moves is None:
         return Selection(tuple(writes))
-    chooser = _Chooser(writes, plan, inventory, only, frozenset(made), frozenset(begun) - frozenset(made), tolerated)
+    chooser = _Chooser(writes, plan, baseline, only, frozenset(made), frozenset(begun) - frozenset(made))
     chooser.choose(max_moves)
     before = tuple(write for write in writes if write.number in made)
-    outside = frozenset(write.number for write in before if not is_meant(write, inventory, only))
+    outside = frozenset(write.number for write in before if not is_meant(write, baseline.inventory, only))
     if writes and not chooser.picked and len(outside) == len(before):
         raise ApplyError(chooser.why_nothing(max_moves))
     return Selection(
         (*before, *chooser.in_order()), tuple(chooser.remarks(max_moves)), outside, tuple(chooser.only_begun())
     )
+
+
+_Ranked = tuple[float, int, Write]
+"""A write with its rank: the fall in risk per VM, negative so that the largest comes first, then its number."""
 
 
 class _Chooser:
@@ -103,16 +103,16 @@ class _Chooser:
         self,
         writes: Sequence[Write],
         plan: PlanDocument,
-        inventory: Inventory,
+        baseline: Baseline,
         only: Sequence[VmFilter],
         made: frozenset[int],
         begun: frozenset[int],
-        tolerated: Inventory | None,
     ) -> None:
-        self._writes, self._plan, self._inventory, self._only = writes, plan, inventory, only
-        self._made, self._begun, self._tolerated = made, begun, tolerated
-        self._state = Admission(writes, inventory, plan.rules, made=made, tolerated=tolerated)
-        self._stuck: dict[Key, list[Write]] = {}
+        self._writes, self._plan, self._baseline, self._only = writes, plan, baseline, only
+        self._inventory = baseline.inventory
+        self._made, self._begun = made, begun
+        self._state = Admission(writes, baseline, made)
+        self._stuck: dict[Key, list[_Ranked]] = {}
         self._too_large: list[Write] = []
         self._partly: list[str] = []
         self._moved = len({vm for write in writes if write.number in made | begun for vm in write.vms})
@@ -124,33 +124,41 @@ class _Chooser:
 
     def choose(self, max_moves: int | None) -> None:
         """Pick as many writes as the state and the maximum admit, in descending order of the fall in risk."""
-        gains = {entry.vm: entry.risk_today - entry.risk for entry in self._plan.schedule}
-        rank: dict[int, tuple[float, int, Write]] = {}
-        for write in self._writes:
-            inside = (
-                _num_meant(write, self._inventory, self._only) if write.vms and write.number not in self._made else 0
-            )
-            if inside and inside == len(write.vms):
-                gain = sum(gains.get(vm, 0.0) for vm in write.vms) / len(write.vms)
-                rank[write.number] = (-gain, write.number, write)
-            elif inside:
-                self._partly.append(_partly(write, inside))
-        queue = list(rank.values())
+        queue = self._ranked()
         heapify(queue)
         while queue:
-            write = heappop(queue)[2]
-            if obstacle := self._state.obstacle(write):
-                self._stuck.setdefault(obstacle.key, []).append(write)
-            elif max_moves is not None and self._moved + self._num_more(write) > max_moves:
-                self._too_large.append(write)
-            else:
-                self._moved += self._num_more(write)
-                for key in self._state.take(write):
-                    for freed in self._stuck.pop(key, ()):
-                        heappush(queue, rank[freed.number])
+            for freed in self._try(heappop(queue), max_moves):
+                heappush(queue, freed)
         for write in self._writes:
             if write.kind == "delete_policy" and write.number not in self._made and self._may_delete(write):
                 self._state.take(write)
+
+    def _ranked(self) -> list[_Ranked]:
+        """Writes that move selected VMs only, each with its rank."""
+        gains = {entry.vm: entry.risk_today - entry.risk for entry in self._plan.schedule}
+        ranked = []
+        for write in self._writes:
+            if not write.vms or write.number in self._made:
+                continue
+            inside = num_meant(write, self._inventory, self._only)
+            if inside == len(write.vms):
+                gain = sum(gains.get(vm, 0.0) for vm in write.vms) / len(write.vms)
+                ranked.append((-gain, write.number, write))
+            elif inside:
+                self._partly.append(_partly(write, inside))
+        return ranked
+
+    def _try(self, candidate: _Ranked, max_moves: int | None) -> Sequence[_Ranked]:
+        """Pick a write if the state and the maximum admit it; returns the writes for which it makes way."""
+        write = candidate[2]
+        if obstacle := self._state.obstacle(write):
+            self._stuck.setdefault(obstacle.key, []).append(candidate)
+            return ()
+        if max_moves is not None and self._moved + self._num_more(write) > max_moves:
+            self._too_large.append(write)
+            return ()
+        self._moved += self._num_more(write)
+        return [freed for key in self._state.take(write) for freed in self._stuck.pop(key, ())]
 
     def _num_more(self, write: Write) -> int:
         """Number of VMs that a write adds to the VMs that moved or may have moved."""
@@ -165,9 +173,7 @@ class _Chooser:
         """The picked writes in the order of the plan or, if that is impossible, in the order of the picks."""
         numbers = {write.number for write in self.picked}
         as_planned = [write for write in self._writes if write.number in numbers]
-        place = (self._writes, self._inventory, self._plan.rules)
-        fits = is_in_order(as_planned, *place, made=self._made, tolerated=self._tolerated)
-        return as_planned if fits else self.picked
+        return as_planned if is_in_order(as_planned, self._writes, self._baseline, self._made) else self.picked
 
     def why_nothing(self, max_moves: int | None) -> str:
         """Explain why no write was picked and what it would take."""
@@ -176,25 +182,25 @@ class _Chooser:
             before = f"earlier runs moved {self._moved_before()}, and " if self._moved else ""
             return (
                 f"--max-moves {max_moves} is too small: {before}the smallest part that can be carried out moves "
-                f"{_vms(least)}{' more' if before else ''}; use --max-moves {self._moved + least} or more"
+                f"{count_of(least, 'VM')}{' more' if before else ''}; use --max-moves {self._moved + least} or more"
             )
         if stuck := self._left_stuck():
-            reasons = "; ".join(self._why_stuck(write) for write in stuck[:_NAMED])
-            more = f"; and {len(stuck) - _NAMED} more" if len(stuck) > _NAMED else ""
+            reasons = "; ".join(self._why_stuck(write) for write in stuck[:NAMED])
+            more = f"; and {len(stuck) - NAMED} more" if len(stuck) > NAMED else ""
             return f"the selected VMs cannot move without others: {reasons}{more}; add those VMs to --only"
         if self._partly:
-            return f"{'; '.join(self._partly[:_NAMED])}; select all VMs of the policy with --only"
+            return f"{'; '.join(self._partly[:NAMED])}; select all VMs of the policy with --only"
         return f"{self._given()} matches no VM that the plan moves{self._alike()}; 'report PLAN' lists them"
 
     def _given(self) -> str:
-        return " ".join(f"--only {one.kind}={one.pattern}" for one in self._only)
+        return " ".join(as_words(self._only))
 
     def _alike(self) -> str:
         """Names in the plan that are similar to those in the selectors."""
         found = []
-        for one in self._only:
-            near = get_close_matches(Caseless(one.pattern).key, self._names(one.kind), _NAMED)
-            found += [f"{one.kind}={name}" for name in near]
+        for vms in self._only:
+            near = get_close_matches(Caseless(vms.pattern).key, self._names(vms.kind), NAMED)
+            found += [f"{vms.kind}={name}" for name in near]
         return f"; did you mean {' or '.join(found)}?" if found else ""
 
     def _names(self, kind: str) -> list[str]:
@@ -208,12 +214,13 @@ class _Chooser:
 
     def remarks(self, max_moves: int | None) -> list[str]:
         """What was selected but is not part of the run, and why."""
-        found = [f"{one}: it stays as it is" for one in self._partly]
+        found = [f"{reason}: it stays as it is" for reason in self._partly]
         if stuck := self._left_stuck():
             num_vms = sum(len(write.vms) for write in stuck)
             verb = "is" if num_vms == 1 else "are"
             found.append(
-                f"{_vms(num_vms)} {verb} left out because others would have to move first: {self._why_stuck(stuck[0])}"
+                f"{count_of(num_vms, 'VM')} {verb} left out because others would have to move first: "
+                f"{self._why_stuck(stuck[0])}"
             )
         if self._too_large and not self.picked:
             found.append(f"--max-moves {max_moves} is used up: earlier runs moved {self._moved_before()}")
@@ -223,11 +230,10 @@ class _Chooser:
         """Phrase with the number of VMs that earlier runs moved, and with the VMs for which that is not known."""
         begun = [write.name for write in self.only_begun() if write.vms]
         if not begun:
-            return _vms(self._moved)
-        more = f" and {len(begun) - _NAMED} more" if len(begun) > _NAMED else ""
-        names = ", ".join(begun[:_NAMED]) + more
+            return count_of(self._moved, "VM")
         look = f"--resume --only vm={begun[0]}"
-        return f"or may have moved {_vms(self._moved)} (the outcome of {names} is not known yet: {look} looks it up)"
+        unknown = f"the outcome of {first_few(begun)} is not known yet: {look} looks it up"
+        return f"or may have moved {count_of(self._moved, 'VM')} ({unknown})"
 
     def _may_delete(self, write: Write) -> bool:
         """Whether a policy can be deleted: the picked writes leave it empty, or its whole vault is selected."""
@@ -235,7 +241,8 @@ class _Chooser:
         return is_ours and self._state.has_taken(write.needs) and self._state.obstacle(write) is None
 
     def _left_stuck(self) -> list[Write]:
-        return sorted((write for group in self._stuck.values() for write in group), key=lambda write: write.number)
+        stuck = (write for group in self._stuck.values() for _, _, write in group)
+        return sorted(stuck, key=lambda write: write.number)
 
     def _why_stuck(self, write: Write) -> str:
         """Describe what a write waits for, and the VMs that the plan moves to make way for it."""
@@ -243,14 +250,14 @@ class _Chooser:
         if obstacle is None:  # the last pick removed the obstacle, and used up --max-moves
             return write.name
         vms = [vm.name for other in self._writes if _makes_way(other, obstacle.key) for vm in other.vms]
-        more = f" and {len(vms) - _NAMED} more" if len(vms) > _NAMED else ""
-        first = f"; the plan first moves {', '.join(vms[:_NAMED])}{more}" if vms else ""
+        first = f"; the plan first moves {first_few(vms)}" if vms else ""
         return f"{write.name}: {obstacle.text}{first}"
 
 
 def _partly(write: Write, inside: int) -> str:
     verb = "is" if inside == 1 else "are"
-    return f"policy {write.name} is edited for all its {_vms(len(write.vms))}, but only {inside} {verb} selected"
+    vms = count_of(len(write.vms), "VM")
+    return f"policy {write.name} is edited for all its {vms}, but only {inside} {verb} selected"
 
 
 def _makes_way(write: Write, key: Key) -> bool:
@@ -258,7 +265,3 @@ def _makes_way(write: Write, key: Key) -> bool:
     if key[0] == "write":
         return write.number == key[1]
     return key[0] == "policy" and key[1] in {write.policy_before, write.object_id}
-
-
-def _vms(count: int) -> str:
-    return "1 VM" if count == 1 else f"{count} VMs"

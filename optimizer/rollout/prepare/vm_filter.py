@@ -15,13 +15,13 @@ KINDS = ("vault", "service", "vm")
 
 @dataclass(frozen=True, slots=True)
 class VmFilter:
-    """VmFilter for the VMs of a vault or a service, or for VMs by name or ARM id; ``*`` and ``?`` are wildcards."""
+    """Filter for the VMs of a vault or a service, or for VMs by name or ARM id; ``*`` and ``?`` are wildcards."""
 
     kind: str
     pattern: str
 
     def matches(self, vm: Vm | None, vault: Vault) -> bool:
-        """Whether the selector matches a VM that this vault protects or, if ``vm`` is None, the vault itself."""
+        """Whether the filter matches a VM that this vault protects or, if ``vm`` is None, the vault itself."""
         values: tuple[str, ...] = (vault.name, vault.id)
         if self.kind != "vault":
             assert vm is not None
@@ -30,12 +30,12 @@ class VmFilter:
 
 
 def parse_filter(text: str) -> VmFilter:
-    """Parse a selector such as ``vault=weu-01``.
+    """Parse a filter such as ``vault=weu-01``.
 
     Raises
     ------
     UsageError
-        The text is not a selector.
+        The text is not a filter.
     """
     kind, equals, pattern = text.partition("=")
     if not equals or kind not in KINDS or not pattern:
@@ -45,24 +45,25 @@ def parse_filter(text: str) -> VmFilter:
 
 
 def as_words(only: Iterable[VmFilter]) -> list[str]:
-    """Selectors in the form of command-line words."""
-    return [word for one in only for word in ("--only", f"{one.kind}={one.pattern}")]
+    """Filters in the form of command-line words."""
+    return [word for vms in only for word in ("--only", f"{vms.kind}={vms.pattern}")]
 
 
 def is_meant(write: Write, inventory: Inventory, only: Sequence[VmFilter]) -> bool:
-    """Whether the selectors match every VM of a write or, if it moves no VM, its vault."""
+    """Whether the filters match every VM of a write or, if it moves no VM, its vault."""
     if write.vms:
-        return _num_meant(write, inventory, only) == len(write.vms)
+        return num_meant(write, inventory, only) == len(write.vms)
     vault = inventory.vaults[write.vault_id]
-    return all(selector.kind == "vault" for selector in only) and _fits(None, vault, only)
+    return all(vms.kind == "vault" for vms in only) and _fits(None, vault, only)
 
 
-def _num_meant(write: Write, inventory: Inventory, only: Sequence[VmFilter]) -> int:
+def num_meant(write: Write, inventory: Inventory, only: Sequence[VmFilter]) -> int:
+    """Number of a write's VMs that the filters match."""
     vault = inventory.vaults[write.vault_id]
     return sum(_fits(inventory.vms[vm], vault, only) for vm in write.vms)
 
 
 def _fits(vm: Vm | None, vault: Vault, only: Sequence[VmFilter]) -> bool:
-    """Whether a VM or vault matches a selector of each kind that is given."""
-    kinds = {selector.kind for selector in only}
-    return all(any(one.matches(vm, vault) for one in only if one.kind == kind) for kind in kinds)
+    """Whether a VM or vault matches a filter of each kind that is given."""
+    matched = {vms.kind for vms in only if vms.matches(vm, vault)}
+    return all(vms.kind in matched for vms in only)

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
-from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of, properties_of, word
 from optimizer.model.rules import Rule, Rules
@@ -60,45 +60,51 @@ class StateJudge:
 
     def _check_policies(self, now: Inventory) -> list[str]:
         """Check the limits, and that policies change only their time; today's excess over a limit must not grow."""
-        faults = []
-        limits = self._rules.policies
-        most = vm_limit(limits, self._before)
+        faults = self._check_sizes(now)
         for key, policy in now.policies.items():
-            size, was = now.policy_sizes[key], self._before.policy_sizes.get(key)
-            if size > (most.new if was is None else max(most.existing, was)):
-                faults.append(f"policy {policy.name!r} protects {size} VMs")
             old = self._before.policies.get(key)
-            if old is not None and (old.twin_key != policy.twin_key or old.vault_id != policy.vault_id):
-                faults.append(f"policy {policy.name!r}: more than its time has changed")
-            if old is not None and old.is_default and old.start != policy.start:
-                faults.append(f"policy {policy.name!r}: is one of Azure's default policies, and was edited")
+            if old is not None:
+                faults += _check_change(old, policy)
+        return faults + self._check_vaults(now)
+
+    def _check_sizes(self, now: Inventory) -> list[str]:
+        most = vm_limit(self._rules.policies, self._before)
+        faults = []
+        for key, policy in now.policies.items():
+            size, old = now.policy_sizes[key], self._before.policy_sizes.get(key)
+            if size > (most.new if old is None else max(most.existing, old)):
+                faults.append(f"policy {policy.name!r} protects {size} VMs")
+        return faults
+
+    def _check_vaults(self, now: Inventory) -> list[str]:
+        faults = []
         for vault_id, vault in now.vaults.items():
             count = now.policies_in_vault(vault_id)
-            was = self._before.policies_in_vault(vault_id) if vault_id in self._before.vaults else 0
-            if count > max(limits.max_policies_per_vault, was):
+            before = self._before.policies_in_vault(vault_id) if vault_id in self._before.vaults else 0
+            if count > max(self._rules.policies.max_policies_per_vault, before):
                 faults.append(f"vault {vault.name!r} holds {count} policies")
         return faults
 
     def _check_item(self, now: Inventory, item: ProtectedItem) -> list[str]:
         """Check that a VM moves only to a twin, moves only if it may, and after a move keeps the rules on windows."""
-        was = self._items[item.vm_id]
-        old, new = self._before.policy(was), now.policy(item)
+        before = self._items[item.vm_id]
+        old, new = self._before.policy(before), now.policy(item)
         faults = []
-        if new.twin_key != old.twin_key or new.vault_id != old.vault_id:
+        if not _are_twins(old, new):
             faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
-        if item.vault_id != was.vault_id or item.id != was.id:
+        if item.vault_id != before.vault_id or item.id != before.id:
             faults.append(f"{item.vm_id}: is protected elsewhere")
-        if new.start == old.start:
-            return faults
+        return faults if new.start == old.start else faults + self._check_move(before, new)
+
+    def _check_move(self, item: ProtectedItem, policy: Policy) -> list[str]:
+        """Check that a VM may move, and that its new start keeps the rules on windows."""
         rules = self._rules_of[item.vm_id]
-        if was.unwritable or any(rule.pin or rule.exclude for rule in rules):
+        faults = []
+        if item.unwritable or any(rule.pin or rule.exclude for rule in rules):
             faults.append(f"{item.vm_id}: has moved although it must stay")
-        faults += [
-            f"{item.vm_id}: {format_start(new.start)} breaks rule {rule.name!r}"
-            for rule in rules
-            if not self._clock.fits(rule, new, new.start)
-        ]
-        return faults
+        broken = [rule for rule in rules if not self._clock.fits(rule, policy, policy.start)]
+        start = format_start(policy.start)
+        return faults + [f"{item.vm_id}: {start} breaks rule {rule.name!r}" for rule in broken]
 
     def _check_caps(self, now: Inventory) -> list[str]:
         faults = []
@@ -120,6 +126,21 @@ class StateJudge:
                     group = counted_within(rule, inventory, item)
                     met.update((rule.name, group, moment) for moment in self._clock.half_hours(policy, policy.start))
         return met
+
+
+def _are_twins(old: Policy, new: Policy) -> bool:
+    """Whether two policies are equal in everything but name and time, and are in the same vault."""
+    return old.twin_key == new.twin_key and old.vault_id == new.vault_id
+
+
+def _check_change(old: Policy, new: Policy) -> list[str]:
+    """Check that an existing policy has changed only its time, and that no default policy was edited."""
+    faults = []
+    if not _are_twins(old, new):
+        faults.append(f"policy {new.name!r}: more than its time has changed")
+    if old.is_default and old.start != new.start:
+        faults.append(f"policy {new.name!r}: is one of Azure's default policies, and was edited")
+    return faults
 
 
 def _counts(rule: Rule) -> bool:

@@ -9,16 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from optimizer.documents import open_estate_of, read_plan
 from optimizer.estate import EstateDocument
-from optimizer.journal import Commands, journal_path
+from optimizer.journal import Commands
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock, Progress, no_progress
-from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS
 from optimizer.rollout.carry_out.pace import Pace
+from optimizer.rollout.prepare.plan_files import PlanFiles
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.rehearse.rehearsal import Rehearsal, Twin, rehearse
+from optimizer.rollout.rehearse.rehearsal import Rehearsal, rehearse
+from optimizer.rollout.rehearse.stage import Stage, Twin
 
 _PACE = Pace(settle_seconds=5.0, busy_seconds=300.0)
 """Waiting times of the rehearsal: its virtual clock jumps, so waiting costs no real time."""
@@ -45,13 +45,11 @@ class OpenTwin(Protocol):
 
 
 def rehearse_plan(
-    plan_file: str | Path,
+    plan: str | Path | PlanFiles,
     open_twin: OpenTwin,
     *,
-    estate: str | Path | None = None,
     start: datetime | None = None,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
-    workers: int = DEFAULT_WORKERS,
     commands: Callable[[Path, Path], Commands] = Commands,
     progress: Progress = no_progress,
 ) -> Rehearsal:
@@ -59,20 +57,16 @@ def rehearse_plan(
 
     Parameters
     ----------
-    plan_file
-        Path of the plan.
+    plan
+        Path of the plan, or the files of the plan.
     open_twin
-        Starts the twin, such as :func:`optimizer.cloud.open_twin`, which is an emulator on this machine.
-    estate
-        Folder or URL of the estate.  None: the one named in the plan.
+        Starts the twin, such as :func:`optimizer.open_twin`, which is an emulator on this machine.
     start
         Start of the roll-out on the clock of the twin.  None: now.
     scope
-        Part of the plan to carry out.
-    workers
-        Number of vaults that are written side by side.
+        How much of the plan to carry out.
     commands
-        Returns the commands for the real plan that remarks offer.
+        Returns the commands for the real plan that remarks offer, for the paths of the plan and its journal.
     progress
         Called after each write.
 
@@ -83,25 +77,13 @@ def rehearse_plan(
     StalePlanError
         The estate has changed since the plan was made.
     """
-    path = Path(plan_file)
-    plan = read_plan(path)
-    document = open_estate_of(plan, path, estate).document
+    files = PlanFiles.of(plan)
+    case = files.case()
     clock = VirtualClock(start if start is not None else SYSTEM_CLOCK.now())
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
-        open_twin(document, clock, plan.rules.policies) as (service, twin),
+        open_twin(case.document, clock, case.plan.rules.policies) as (service, twin),
     ):
-        return rehearse(
-            plan,
-            path,
-            document,
-            service,
-            twin,
-            clock,
-            Path(folder),
-            scope=scope,
-            workers=workers,
-            pace=_PACE,
-            progress=progress,
-            commands=commands(path, journal_path(path)),
-        )
+        stage = Stage.of(service, twin, clock, Path(folder), _PACE)
+        offered = commands(files.plan_path, files.journal_path)
+        return rehearse(case, stage, scope=scope, progress=progress, commands=offered)

@@ -1,4 +1,4 @@
-"""Check that this machine's clock agrees with the service's: every gate, freeze and budget depends on the time."""
+"""Check that this machine's clock agrees with the service's: windows, freezes and budgets depend on the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optimizer.errors import ClockError
 from optimizer.ports import BackupReader, Clock
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""Maximum difference between the two clocks.  Kerberos allows as much, and gates keep half an hour of slack."""
+"""Maximum difference between the two clocks.  Kerberos allows as much, and windows keep half an hour of slack."""
 
 
 def clock_fault(reader: BackupReader, clock: Clock) -> str:

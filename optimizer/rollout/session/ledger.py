@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from optimizer.errors import BusyError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.strict import StrictModel, UtcDatetime
+from optimizer.ports import BackupCloud
+from optimizer.rollout.calendar.budget import LedgerCounts
 from optimizer.rollout.session.state_files import (
     STATE_VARIABLE,
     access_to_files,
@@ -96,15 +98,21 @@ class Closure(StrictModel):
         return vault_id == self.place or vault_id.is_below(self.place)
 
 
-class LedgerCounts(TypedDict):
-    """Data of the ledger that the calendar needs; see :func:`~optimizer.rollout.calendar.layout.build_rollout`."""
-
-    policy_writes: list[tuple[datetime, ArmId]]
-    item_writes: list[tuple[datetime, ArmId]]
-    closed_until: dict[ArmId, datetime]
-
-
 _LINE: TypeAdapter[CountedWrite | ReturnedWrite | Closure] = TypeAdapter(CountedWrite | ReturnedWrite | Closure)
+
+
+def ledger_folder(cloud: BackupCloud) -> Path:
+    """Folder of the ledger and the locks of a cloud.
+
+    Each emulator has a folder of its own, so that its writes never count toward the budget of the vaults it imitates.
+
+    Raises
+    ------
+    EstateError
+        The folder that ``BACKUP_OPTIMIZER_STATE`` names cannot be created or used.
+    """
+    folder = cloud.state_folder or state_folder()
+    return folder / "emulators" / cloud.emulator if cloud.emulator else folder
 
 
 def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
@@ -136,7 +144,7 @@ class Ledger:
     Parameters
     ----------
     folder
-        Folder of the ledger, which is created if it does not exist.
+        Folder of the ledger and the locks, which is created if it does not exist.
 
     Raises
     ------
@@ -152,7 +160,7 @@ class Ledger:
         self._closures: list[Closure] = []
         self._read_to = 0
         self._reading = threading.Lock()
-        self._folder = folder
+        self.folder = folder
         make_state_folder(folder)
         lock_file = folder / "writes.lock"
         self._lock = filelock.FileLock(lock_file, timeout=_LOCK_SECONDS, mode=access_to_files(folder))
@@ -177,8 +185,8 @@ class Ledger:
         since = now - BUDGET_PERIOD
         closed = {ArmId(vault_id): self.closed(vault_id, now) for vault_id in vault_ids}
         return LedgerCounts(
-            policy_writes=[(write.at, write.vault_id) for write in self.since(since)],
-            item_writes=[(write.at, write.vault_id) for write in self.since(since, "item")],
+            policy_writes=tuple((write.at, write.vault_id) for write in self.since(since)),
+            item_writes=tuple((write.at, write.vault_id) for write in self.since(since, "item")),
             closed_until={vault: one.closed_until for vault, one in closed.items() if one is not None},
         )
 
@@ -195,7 +203,7 @@ class Ledger:
         EstateError
             The file cannot be used.
         """
-        with explain_access(self._file, self._folder), _patiently(self._lock):
+        with explain_access(self._file, self.folder), _patiently(self._lock):
             yield
 
     def add(self, write: CountedWrite) -> None:
@@ -250,7 +258,7 @@ class Ledger:
 
     def _append(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
         with self.alone():
-            descriptor = open_shared(self._file, self._folder)
+            descriptor = open_shared(self._file, self.folder)
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -261,7 +269,7 @@ class Ledger:
 
     def _catch_up(self) -> None:
         """Read the lines that were added since the last look, by this process or another."""
-        with explain_access(self._file, self._folder):
+        with explain_access(self._file, self.folder):
             size = self._file.stat().st_size if self._file.exists() else 0
             if size == self._read_to:
                 return

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from optimizer.documents import PlanDocument
-from optimizer.estate import EstateDocument
+from optimizer.documents import WatchReport
 from optimizer.journal import read_journal, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.prepare.earlier_runs import moved_vms
-from optimizer.rollout.watch.watch import watch
-from optimizer.rollout.watch.watch_report import WatchReport
+from optimizer.rollout.prepare.plan_case import PlanCase
+from optimizer.rollout.watch.watch import Moved, watch
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.write import Write
 
@@ -53,8 +52,7 @@ def found_vms(writes: Sequence[Write], journal: Path) -> dict[ArmId, datetime]:
 
 
 def watch_journal(
-    plan: PlanDocument,
-    document: EstateDocument,
+    case: PlanCase,
     journal: Path,
     reader: BackupReader,
     clock: Clock,
@@ -65,7 +63,7 @@ def watch_journal(
 
     Parameters
     ----------
-    plan, document
+    case
         The plan and its estate.
     journal
         Journal of the plan's ``apply``.
@@ -83,8 +81,8 @@ def watch_journal(
     CloudError
         The service cannot be read.
     """
-    moved = moved_vms(plan, journal)
-    inventory = document.inventory(plan.rules.service_from)
-    others = found_vms(writes_of(plan, document, inventory), journal)
-    found = others.keys() - moved.keys()
-    return watch(plan, {**others, **moved}, inventory, reader, clock, found=found, deep=deep)
+    moved = moved_vms(case.plan, journal)
+    inventory = case.document.inventory(case.plan.rules.service_from)
+    others = found_vms(writes_of(case.plan, case.document, inventory), journal)
+    vms = Moved({**others, **moved}, found=others.keys() - moved.keys())
+    return watch(case.plan, inventory, vms, reader, clock, deep=deep)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from optimizer.documents import LOOK_FOR_POINTS, Finding
 from optimizer.rollout.watch.vault_jobs import BackupJob
-from optimizer.rollout.watch.watch_report import LOOK_FOR_POINTS, Finding
 from optimizer.rollout.watch.watched import Watched, hours, utc_text
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.arm import policy_of, read_schedule
+from optimizer.documents import Finding
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import MALFORMED, mapping, properties_of, word
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
-from optimizer.rollout.watch.watch_report import Finding
 from optimizer.rollout.watch.watched import Watched
 
 

@@ -7,18 +7,16 @@ contains, takes one request per VM.  It is read only for moved VMs with a findin
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from optimizer.arm import parse_time
-from optimizer.documents import PlanDocument, ReassignItem, ScheduleEntry
+from optimizer.documents import NOT_KNOWN, Finding, PlanDocument, ReassignItem, Verdict, WatchedVm, WatchReport
 from optimizer.errors import AuthError, CloudError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of
-from optimizer.model.rules import Rules
-from optimizer.model.timegrid import parse_start
-from optimizer.ports import BackupReader, Clock, Progress, Resource, no_progress
+from optimizer.ports import BackupReader, Clock, Resource
 from optimizer.rollout.calendar.recovery import rpo_of_items
 from optimizer.rollout.session.clock_check import require_clock
 from optimizer.rollout.watch.due import runs_between
@@ -26,10 +24,7 @@ from optimizer.rollout.watch.gap_checks import check_points
 from optimizer.rollout.watch.item_checks import check_item, check_policy
 from optimizer.rollout.watch.job_checks import ScheduleCheck, check_jobs
 from optimizer.rollout.watch.vault_jobs import BackupJob, VaultJobs, read_jobs
-from optimizer.rollout.watch.watch_report import NOT_KNOWN, Finding, Verdict, WatchedVm, WatchReport
-from optimizer.rollout.watch.watched import Watched, hours
-
-__all__ = ["WatchReport", "watch"]
+from optimizer.rollout.watch.watched import Watched
 
 _LONGEST_LOOK_BACK = timedelta(days=30)
 """Longest period for which the service is asked for jobs; how long it keeps them is not documented."""
@@ -47,16 +42,30 @@ class _VaultState:
     jobs: VaultJobs
 
 
+@dataclass(frozen=True)
+class Moved:
+    """VMs that start at their new time.
+
+    Parameters
+    ----------
+    at
+        When each VM got its new start, or was first seen there, by VM id; see
+        :meth:`~optimizer.journal.JournalState.moved_at`.
+    found
+        VMs among these that somebody else had moved.
+    """
+
+    at: Mapping[ArmId, datetime]
+    found: Collection[ArmId] = frozenset()
+
+
 def watch(
     plan: PlanDocument,
-    moved_at: Mapping[ArmId, datetime],
     inventory: Inventory,
+    moved: Moved,
     reader: BackupReader,
     clock: Clock,
-    rules: Rules | None = None,
-    progress: Progress = no_progress,
     *,
-    found: Collection[str] = (),
     deep: bool = False,
 ) -> WatchReport:
     """Check every VM that starts at its new time, whoever moved it.
@@ -65,17 +74,10 @@ def watch(
     ----------
     plan, inventory
         The plan, and its estate.
-    moved_at
-        When each VM got its new start, or was first seen there, by VM id; see ``JournalState.moved_at``
-        and ``found_vms``.
+    moved
+        VMs that start at their new time.
     reader, clock
         The service and the clock.
-    rules
-        Rules, for their ``rpo_hours``.  None: the rules of the plan.
-    progress
-        Called after each VM.
-    found
-        VMs of ``moved_at`` that somebody else had moved, in lower case.
     deep
         Whether to read the extended info of every moved VM, with one request each.  By default, it is read only for
         VMs with a finding in the lists.
@@ -87,25 +89,20 @@ def watch(
     ClockError
         The clocks of this machine and the service differ, so due and overdue runs cannot be distinguished.
     """
-    now = clock.now()
-    watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
+    look = _Look(inventory, reader, clock.now(), deep)
+    watched = list(_watched(plan, moved.at, inventory))
     states: dict[ArmId, _VaultState | CloudError] = {}
-    seen = []
-    for number, (entry, vm) in enumerate(watched, start=1):
-        key = vm.vault.id
-        if key not in states:
-            since = min(_since(other, now) for _, other in watched if other.vault.id == key)
-            states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
-            if not isinstance(states[key], CloudError):
-                require_clock(reader, clock, "watch")
-        seen.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
-        progress("watch", number, len(watched), vm.vault.name)
+    for key in dict.fromkeys(vm.vault.id for vm in watched):
+        states[key] = look.read_vault(key, min(look.since(vm) for vm in watched if vm.vault.id == key))
+        if not isinstance(states[key], CloudError):
+            require_clock(reader, clock, "watch")
+    seen = [look.look_at(vm, states[vm.vault.id]) for vm in watched]
     _require_one(states)
-    others = frozenset(found)
+    others = frozenset(map(ArmId, moved.found))
     return WatchReport(
-        at=now,
+        at=look.now,
         vms=tuple(vm.model_copy(update={"found_in_place": vm.vm in others}) for vm in seen),
-        not_written=sum(e.start != e.start_today and e.vm not in moved_at for e in plan.schedule),
+        not_written=sum(entry.start != entry.start_today and entry.vm not in moved.at for entry in plan.schedule),
     )
 
 
@@ -125,151 +122,150 @@ def _require_one(states: Mapping[ArmId, _VaultState | CloudError]) -> None:
     raise type(errors[0])(f"none of the {len(errors)} vaults can be read; the first: {errors[0]}") from errors[0]
 
 
-def _watched(
-    plan: PlanDocument, moved_at: Mapping[ArmId, datetime], inventory: Inventory, rules: Rules
-) -> Iterator[tuple[ScheduleEntry, Watched]]:
-    limits = rpo_of_items(inventory, rules)
+def _watched(plan: PlanDocument, moved_at: Mapping[ArmId, datetime], inventory: Inventory) -> Iterator[Watched]:
+    """Every VM of the plan that has moved and that the estate contains."""
+    limits = rpo_of_items(inventory, plan.rules)
     rows = inventory.row_of_vm
-    targets = {c.vm: c.policy_id for c in plan.changes if isinstance(c, ReassignItem)}
+    targets = {change.vm: change.policy_id for change in plan.changes if isinstance(change, ReassignItem)}
     for entry in plan.schedule:
-        key = entry.vm
-        if key in moved_at and key in rows:
-            item = inventory.items[rows[key]]
-            yield (
-                entry,
-                Watched(
-                    item=item,
-                    vault=inventory.vault(item),
-                    policy_id=targets.get(key, item.policy_id),
-                    policy=entry.policy,
-                    option=parse_start(entry.start),
-                    written_at=moved_at[key],
-                    recurrence=inventory.policy(item).recurrence,
-                    rpo=timedelta(minutes=limits[rows[key]].minutes),
-                ),
+        if entry.vm in moved_at and entry.vm in rows:
+            item = inventory.items[rows[entry.vm]]
+            yield Watched(
+                entry=entry,
+                item=item,
+                vault=inventory.vault(item),
+                policy_id=targets.get(entry.vm, item.policy_id),
+                written_at=moved_at[entry.vm],
+                recurrence=inventory.policy(item).recurrence,
+                rpo=timedelta(minutes=limits[rows[entry.vm]].minutes),
             )
 
 
-def _since(vm: Watched, now: datetime) -> datetime:
-    """Time from which the jobs of a VM matter, early enough to include its last recovery point before the change."""
-    return max(vm.written_at - 2 * vm.rpo, now - _LONGEST_LOOK_BACK)
+@dataclass(frozen=True)
+class _Judged:
+    """What the checks of one VM have shown.
 
+    Parameters
+    ----------
+    findings
+        Everything that is not as it should be.
+    schedule
+        Result of the check of jobs.
+    gap
+        Longest time between two recovery points; None if it is not known.
+    """
 
-def _read_vault(
-    reader: BackupReader, vault_id: ArmId, inventory: Inventory, since: datetime, now: datetime
-) -> _VaultState | CloudError:
-    try:
-        jobs = reader.list_jobs(vault_id, since, now + timedelta(minutes=1))
-        return _VaultState(
-            policies={id_of(policy): policy for policy in reader.list_policies(vault_id)},
-            items={id_of(item): item for item in reader.list_items(vault_id)},
-            jobs=read_jobs(vault_id, jobs, inventory.job_owners),
+    findings: Sequence[Finding]
+    schedule: ScheduleCheck = field(default_factory=ScheduleCheck)
+    gap: timedelta | None = None
+
+    def report(self, vm: Watched) -> WatchedVm:
+        """Report on a VM."""
+        verdict, reason = self._verdict()
+        due = self.schedule.waits_for
+        run, job = self.schedule.on_time or (None, None)
+        return WatchedVm(
+            vm=vm.entry.vm,
+            vault=vm.vault.name,
+            policy=vm.policy,
+            start=vm.entry.start,
+            timezone=vm.entry.timezone,
+            written_at=vm.written_at,
+            verdict=verdict,
+            reason=reason,
+            due_from=due.opens if due else None,
+            due_until=due.closes if due else None,
+            job_started=job.start if job else None,
+            job_status=job.status if job else None,
+            delay_minutes=round(run.delay(job.start) / timedelta(minutes=1), 1) if run and job else None,
+            longest_gap_hours=None if self.gap is None else round(self.gap / timedelta(hours=1), 2),
+            rpo_hours=vm.rpo / timedelta(hours=1),
+            findings=tuple(self.findings),
+            remarks=tuple(self.schedule.remarks),
         )
-    except CloudError as exc:
-        return exc
+
+    def _verdict(self) -> tuple[Verdict, str]:
+        alarms = [finding.what for finding in self.findings if finding.kind not in NOT_KNOWN]
+        if alarms:
+            return "alarm", "; ".join(alarms)
+        if self.findings:
+            return "unknown", self.findings[0].what
+        return self.schedule.verdict()
 
 
-def _look_at(
-    entry: ScheduleEntry,
-    vm: Watched,
-    state: _VaultState | CloudError,
-    inventory: Inventory,
-    reader: BackupReader,
-    now: datetime,
-    *,
-    deep: bool,
-) -> WatchedVm:
-    if isinstance(state, CloudError):
-        return _report(entry, vm, [_unanswered(state)], ScheduleCheck(), None)
-    item = state.items.get(vm.item.id)
-    findings, schedule, gap = _judge(entry, vm, state, item, inventory, now)
-    if item is not None and (deep or findings):
+@dataclass(frozen=True)
+class _Look:
+    """One look at the moved VMs.
+
+    Parameters
+    ----------
+    inventory, reader
+        Estate of the plan, and the service.
+    now
+        Present time.
+    deep
+        Whether to read the extended info of every VM.
+    """
+
+    inventory: Inventory
+    reader: BackupReader
+    now: datetime
+    deep: bool
+
+    def since(self, vm: Watched) -> datetime:
+        """Time from which a VM's jobs matter, early enough to include its last recovery point before the change."""
+        return max(vm.written_at - 2 * vm.rpo, self.now - _LONGEST_LOOK_BACK)
+
+    def read_vault(self, vault_id: ArmId, since: datetime) -> _VaultState | CloudError:
+        """State of a vault with its jobs since a time, or why it cannot be read."""
         try:
-            item = reader.get_item(vm.item.id) or item
+            jobs = self.reader.list_jobs(vault_id, since, self.now + timedelta(minutes=1))
+            return _VaultState(
+                policies={id_of(policy): policy for policy in self.reader.list_policies(vault_id)},
+                items={id_of(item): item for item in self.reader.list_items(vault_id)},
+                jobs=read_jobs(vault_id, jobs, self.inventory.job_owners),
+            )
+        except CloudError as exc:
+            return exc
+
+    def look_at(self, vm: Watched, state: _VaultState | CloudError) -> WatchedVm:
+        """Check one VM."""
+        if isinstance(state, CloudError):
+            return _Judged([_unanswered(state)]).report(vm)
+        item = state.items.get(vm.item.id)
+        judged = self._judge(vm, state, item)
+        if item is not None and (self.deep or judged.findings):
+            judged = self._judge_deeply(vm, state, item, judged)
+        return judged.report(vm)
+
+    def _judge_deeply(self, vm: Watched, state: _VaultState, item: Resource, judged: _Judged) -> _Judged:
+        """Check a VM again, with the extended info of its item."""
+        try:
+            return self._judge(vm, state, self.reader.get_item(vm.item.id) or item)
         except AuthError:
             raise
         except CloudError as exc:
-            findings = [_unanswered(exc), *findings]
-        else:
-            findings, schedule, gap = _judge(entry, vm, state, item, inventory, now)
-    return _report(entry, vm, findings, schedule, gap)
+            return replace(judged, findings=[_unanswered(exc), *judged.findings])
 
+    def _judge(self, vm: Watched, state: _VaultState, item: Resource | None) -> _Judged:
+        """Check an item, with or without its extended info, its policy and its jobs."""
+        jobs = state.jobs.of(vm.item.vm_id, item)
+        unclear = [job for job in state.jobs.unclear_of(vm.item.vm_id) if job not in jobs]
+        schedule = self._check_schedule(vm, jobs, unclear)
+        points = [job.start for job in jobs if job.made_a_point]
+        last = parse_time(properties_of(item).get("lastRecoveryPoint"))
+        points += [last] if last is not None and last <= self.now else []
+        running = next((job.start for job in reversed(jobs) if job.running), None)
+        gap, late = check_points(vm, points, running, self.now, unclear)
+        findings = [*check_item(vm, item), *check_policy(vm, state.policies), *schedule.findings, *late]
+        return _Judged(findings, schedule, gap)
 
-def _judge(
-    entry: ScheduleEntry,
-    vm: Watched,
-    state: _VaultState,
-    item: Resource | None,
-    inventory: Inventory,
-    now: datetime,
-) -> tuple[list[Finding], ScheduleCheck, timedelta | None]:
-    """Check an item, with or without its extended info, its policy and its jobs."""
-    jobs = state.jobs.of(vm.item.vm_id, item)
-    unclear = [job for job in state.jobs.unclear_of(vm.item.vm_id) if job not in jobs]
-    schedule = _check_schedule(entry, vm, jobs, unclear, inventory, now)
-    points = [job.start for job in jobs if job.made_a_point]
-    last = parse_time(properties_of(item).get("lastRecoveryPoint"))
-    points += [last] if last is not None and last <= now else []
-    running = next((job.start for job in reversed(jobs) if job.running), None)
-    gap, late = check_points(vm, points, running, now, unclear)
-    findings = [*check_item(vm, item), *check_policy(vm, state.policies), *schedule.findings, *late]
-    return findings, schedule, gap
-
-
-def _check_schedule(
-    entry: ScheduleEntry,
-    vm: Watched,
-    jobs: Sequence[BackupJob],
-    unclear: Sequence[BackupJob],
-    inventory: Inventory,
-    now: datetime,
-) -> ScheduleCheck:
-    offsets = inventory.pattern(inventory.policy(vm.item)).offsets
-    new = runs_between(vm.recurrence, vm.option, offsets, vm.written_at, now + _LOOK_AHEAD)
-    old = runs_between(vm.recurrence, parse_start(entry.start_today), offsets, vm.written_at, now)
-    return check_jobs(vm, jobs, new, old, now, unclear)
+    def _check_schedule(self, vm: Watched, jobs: Sequence[BackupJob], unclear: Sequence[BackupJob]) -> ScheduleCheck:
+        offsets = self.inventory.pattern(self.inventory.policy(vm.item)).offsets
+        new = runs_between(vm.recurrence, vm.option, offsets, vm.written_at, self.now + _LOOK_AHEAD)
+        old = runs_between(vm.recurrence, vm.option_today, offsets, vm.written_at, self.now)
+        return check_jobs(vm, jobs, new, old, self.now, unclear)
 
 
 def _unanswered(error: CloudError) -> Finding:
-    return Finding(kind="request_failed", what=str(error), advice="watch again")
-
-
-def _report(
-    entry: ScheduleEntry, vm: Watched, findings: Sequence[Finding], schedule: ScheduleCheck, gap: timedelta | None
-) -> WatchedVm:
-    verdict, reason = _verdict(findings, schedule)
-    run, job = schedule.on_time or (None, None)
-    return WatchedVm(
-        vm=entry.vm,
-        vault=vm.vault.name,
-        policy=vm.policy,
-        start=entry.start,
-        timezone=entry.timezone,
-        written_at=vm.written_at,
-        verdict=verdict,
-        reason=reason,
-        due_from=schedule.waits_for.opens if schedule.waits_for else None,
-        due_until=schedule.waits_for.closes if schedule.waits_for else None,
-        job_started=job.start if job else None,
-        job_status=job.status if job else None,
-        delay_minutes=round(run.delay(job.start) / timedelta(minutes=1), 1) if run and job else None,
-        longest_gap_hours=round(gap / timedelta(hours=1), 2) if gap is not None else None,
-        rpo_hours=vm.rpo / timedelta(hours=1),
-        findings=tuple(findings),
-        remarks=tuple(schedule.remarks),
-    )
-
-
-def _verdict(findings: Sequence[Finding], schedule: ScheduleCheck) -> tuple[Verdict, str]:
-    alarms = [finding for finding in findings if finding.kind not in NOT_KNOWN]
-    if alarms:
-        return "alarm", "; ".join(finding.what for finding in alarms)
-    if findings:
-        return "unknown", findings[0].what
-    if schedule.on_time is not None:
-        run, job = schedule.on_time
-        when = f"started {hours(run.delay(job.start))} after its time, at {job.start:%Y-%m-%d %H:%M} UTC"
-        return ("waiting", f"its job {when}, and is in progress") if job.running else ("ok", f"its job {when}")
-    due = schedule.waits_for
-    assert due is not None  # every schedule has a run within a week
-    return "waiting", f"its job is due from {due.opens:%Y-%m-%d %H:%M} to {due.closes:%Y-%m-%d %H:%M} UTC"
+    return Finding.of("request_failed", str(error), "watch again")

@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from optimizer.documents import ScheduleEntry
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import ProtectedItem, Vault
 from optimizer.model.job_owners import container_of
-from optimizer.model.timegrid import Recurrence
+from optimizer.model.timegrid import Recurrence, parse_start
 
 ON_DEMAND_KEPT_DAYS = 30
 """Days for which an on-demand backup is kept in the commands that a finding offers."""
@@ -21,10 +22,12 @@ class Watched:
 
     Parameters
     ----------
+    entry
+        Its entry in the schedule of the plan.
     item, vault
         Its protected item and vault.
-    policy_id, policy, option
-        Planned policy, and the planned start option.
+    policy_id
+        Planned policy.
     written_at
         When that change was written.
     recurrence
@@ -33,14 +36,28 @@ class Watched:
         Longest allowed time between two recovery points.
     """
 
+    entry: ScheduleEntry
     item: ProtectedItem
     vault: Vault
     policy_id: ArmId
-    policy: str
-    option: int
     written_at: datetime
     recurrence: Recurrence
     rpo: timedelta
+
+    @property
+    def policy(self) -> str:
+        """Name of the planned policy."""
+        return self.entry.policy
+
+    @property
+    def option(self) -> int:
+        """Planned start option."""
+        return parse_start(self.entry.start)
+
+    @property
+    def option_today(self) -> int:
+        """Start option before the plan."""
+        return parse_start(self.entry.start_today)
 
     def command(self, *words: str) -> str:
         """Command line of the Azure CLI, quoted for a shell."""

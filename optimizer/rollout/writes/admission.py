@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rules
-from optimizer.rollout.writes.transition import Key, Obstacle, Transition
+from optimizer.rollout.writes.baseline import Baseline
+from optimizer.rollout.writes.transition import Key, Obstacle
 from optimizer.rollout.writes.write import Write
 
 
@@ -18,86 +17,65 @@ class Admission:
     ----------
     writes
         All writes of a plan or of a rollback.
-    inventory, rules
-        State before the first write, and the constraints that must hold after each write.
+    baseline
+        State before the first write, and what every later state must keep.
     made
         Numbers of the writes that are already made.
-    tolerated
-        For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.writes.transition.Transition`.
     """
 
-    def __init__(
-        self,
-        writes: Sequence[Write],
-        inventory: Inventory,
-        rules: Rules,
-        *,
-        made: Collection[int] = frozenset(),
-        tolerated: Inventory | None = None,
-    ) -> None:
+    def __init__(self, writes: Sequence[Write], baseline: Baseline, made: Collection[int] = frozenset()) -> None:
         self.picked: list[Write] = []
         self._by_number = {write.number: write for write in writes}
-        self._taken: set[int] = set()
-        self._transition = Transition(inventory, rules, tolerated=tolerated)
-        for write in writes:
-            if write.number in made:
-                self._make(write)
+        self._taken = {write.number for write in writes if write.number in made}
+        self._transition = baseline.transition(write for write in writes if write.number in made)
 
     def obstacle(self, write: Write) -> Obstacle | None:
         """First obstacle that keeps a write from being made now; None without an obstacle."""
-        missing = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
+        missing = self._missing(write)
         for other in missing:
             if other.kind != "create_policy":
-                what = (
-                    f"policy {other.name!r} must be edited"
-                    if other.kind == "edit_policy"
-                    else f"{other.name} must move"
-                )
-                return Obstacle(("write", other.number), f"{what} first")
+                return Obstacle(("write", other.number), _must_come_first(other))
         created: list[Write] = []
-        found: Sequence[Obstacle] = ()
+        obstacles: Sequence[Obstacle] = ()
         for creation in missing:
-            if found := self._transition.obstacles(creation):
+            obstacles = self._transition.obstacles(creation)
+            if obstacles:
                 break
             self._transition.make(creation)
             created.append(creation)
-        found = found or self._transition.obstacles(write)
+        obstacles = obstacles or self._transition.obstacles(write)
         for creation in reversed(created):
             self._transition.make(replace(creation, kind="delete_policy"))
-        return found[0] if found else None
+        return obstacles[0] if obstacles else None
 
     def take(self, write: Write) -> Iterable[Key]:
         """Make a write that has no obstacle; returns the keys of the constraints that it makes looser."""
         loosened: list[Key] = []
-        needed = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
-        for one in (*needed, write):
-            loosened += self._make(one)
-            self.picked.append(one)
+        for needed in (*self._missing(write), write):
+            self._taken.add(needed.number)
+            loosened += self._transition.make(needed)
+            self.picked.append(needed)
         return loosened
 
     def has_taken(self, numbers: Iterable[int]) -> bool:
         """Whether all of the writes with these numbers are made."""
         return self._taken.issuperset(numbers)
 
-    def _make(self, write: Write) -> list[Key]:
-        self._taken.add(write.number)
-        return self._transition.make(write)
+    def _missing(self, write: Write) -> list[Write]:
+        """Writes that must be made before this one, and are not."""
+        return [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
+
+
+def _must_come_first(write: Write) -> str:
+    what = f"policy {write.name!r} must be edited" if write.kind == "edit_policy" else f"{write.name} must move"
+    return f"{what} first"
 
 
 def is_in_order(
-    chosen: Sequence[Write],
-    writes: Sequence[Write],
-    inventory: Inventory,
-    rules: Rules,
-    *,
-    made: Collection[int] = frozenset(),
-    tolerated: Inventory | None = None,
+    chosen: Sequence[Write], writes: Sequence[Write], baseline: Baseline, made: Collection[int] = frozenset()
 ) -> bool:
     """Whether the chosen writes can be made in their order; see :class:`Admission` for the parameters."""
-    transition = Transition(inventory, rules, tolerated=tolerated)
-    for write in writes:
-        if write.number in made:
-            transition.make(write)
+    transition = baseline.transition(write for write in writes if write.number in made)
     for write in chosen:
         if transition.obstacles(write):
             return False

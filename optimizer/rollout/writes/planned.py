@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optimizer.arm import read_schedule
-from optimizer.documents import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.documents import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem
 from optimizer.errors import PlanFormatError
 from optimizer.estate import EstateDocument
 from optimizer.model.arm_id import ArmId
@@ -23,7 +23,7 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
     """Writes that carry out a plan, in its order.
 
     Starts before and after come from the policies themselves.  The starts in the plan's schedule are not used, so that
-    editing them cannot open a gate.
+    editing them cannot open a window.
 
     Parameters
     ----------
@@ -37,29 +37,38 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
     PlanFormatError
         A policy in a change has no readable schedule.
     """
-    policies = {id_of(resource): resource for resource in document.policies}
-    items = {id_of(resource): resource for resource in document.protected_items}
-    before = {key: policy.start for key, policy in inventory.policies.items()}
-    after, made_by = dict(before), {}
-    for number, change in enumerate(plan.changes, start=1):
-        if not isinstance(change, ReassignItem):
-            key = change.policy_id
-            made_by[key], after[key] = number, _start_in(change)
-    writes = []
-    for number, change in enumerate(plan.changes, start=1):
+    return _Planned(plan, document, inventory).writes()
+
+
+class _Planned:
+    """A plan whose changes become writes."""
+
+    def __init__(self, plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> None:
+        self._changes, self._inventory = plan.changes, inventory
+        self._policies = {id_of(resource): resource for resource in document.policies}
+        self._items = {id_of(resource): resource for resource in document.protected_items}
+        self._before = {key: policy.start for key, policy in inventory.policies.items()}
+        self._after, self._made_by = dict(self._before), {}
+        for number, change in enumerate(plan.changes, start=1):
+            if not isinstance(change, ReassignItem):
+                self._made_by[change.policy_id] = number
+                self._after[change.policy_id] = _start_in(change)
+
+    def writes(self) -> tuple[Write, ...]:
+        """Writes in the order of the plan."""
+        return tuple(self._write(number, change) for number, change in enumerate(self._changes, start=1))
+
+    def _write(self, number: int, change: Change) -> Write:
         match change:
             case CreatePolicy():
-                writes.append(_creation(number, change, after[change.policy_id]))
+                return _creation(number, change, self._after[change.policy_id])
             case EditPolicy():
-                key = change.policy_id
-                starts = (_known(before, key), after[key])
-                writes.append(_edit(number, change, policies[key], inventory, starts))
+                starts = (_known(self._before, change.policy_id), self._after[change.policy_id])
+                return _edit(number, change, self._policies[change.policy_id], self._inventory, starts)
             case ReassignItem():
-                key = change.policy_id
-                starts = (_known(before, change.policy_today_id), _known(after, key))
-                item = items[change.item_id]
-                writes.append(_reassignment(number, change, item, starts, made_by.get(key)))
-    return tuple(writes)
+                starts = (_known(self._before, change.policy_today_id), _known(self._after, change.policy_id))
+                item = self._items[change.item_id]
+                return _reassignment(number, change, item, starts, self._made_by.get(change.policy_id))
 
 
 def _start_in(change: CreatePolicy | EditPolicy) -> int:

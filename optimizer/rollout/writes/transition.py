@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from optimizer.arm import read_schedule, twin_key
+from optimizer.journal import WriteKind
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
@@ -82,15 +83,15 @@ class Transition:
         self._limits = rules.policies
         self._most_vms = vm_limit(rules.policies, inventory, tolerated)
         self._policies = {key: _policy_now(inventory, key, policy) for key, policy in inventory.policies.items()}
-        self._num_policies = {vault: inventory.policies_in_vault(vault) for vault in inventory.vaults}
+        self._num_policies = _policies_by_vault(inventory)
         self._at = [item.policy_id for item in inventory.items]
         self._row_of_vm = inventory.row_of_vm
         self._made: set[int] = set()
         self._goes_back = tolerated is not None
-        accepted = [inventory] if tolerated is None else [inventory, tolerated]
-        self._most_items = _most(one.policy_sizes for one in accepted)
-        self._most_policies = _most({vault: one.policies_in_vault(vault) for vault in one.vaults} for one in accepted)
-        self._starts_before = [{item.vm_id: one.policy(item).start for item in one.items} for one in accepted]
+        states = [inventory] if tolerated is None else [inventory, tolerated]
+        self._most_items = _most(state.policy_sizes for state in states)
+        self._most_policies = _most(map(_policies_by_vault, states))
+        self._starts_before = [{item.vm_id: state.policy(item).start for item in state.items} for state in states]
         self._windows = VmRules(inventory, rules)
 
     def blockers(self, write: Write) -> tuple[str, ...]:
@@ -102,15 +103,13 @@ class Transition:
         missing = [number for number in write.needs if number not in self._made]
         if missing:
             return tuple(Obstacle(("write", number), f"it needs write {number} first") for number in missing)
-        match write.kind:
-            case "create_policy":
-                return tuple(self._against_creation(write))
-            case "delete_policy":
-                return tuple(self._against_deletion(write))
-            case "edit_policy":
-                return tuple(self._against_edit(write))
-            case "reassign_item":
-                return tuple(self._against_reassignment(write))
+        against: dict[WriteKind, Callable[[Write], list[Obstacle]]] = {
+            "create_policy": self._against_creation,
+            "delete_policy": self._against_deletion,
+            "edit_policy": self._against_edit,
+            "reassign_item": self._against_reassignment,
+        }
+        return tuple(against[write.kind](write))
 
     def make(self, write: Write) -> list[Key]:
         """Apply a write, unless its result is already there; returns the keys of the constraints that it loosens.
@@ -121,17 +120,13 @@ class Transition:
             The write names a VM or a policy that does not exist.
         """
         self._made.add(write.number)
-        loosened: list[Key] = [("write", write.number)]
-        match write.kind:
-            case "create_policy":
-                loosened += self._create(write)
-            case "delete_policy":
-                loosened += self._delete(write)
-            case "edit_policy":
-                loosened += self._edit(write)
-            case "reassign_item":
-                loosened += self._reassign(write)
-        return loosened
+        made: dict[WriteKind, Callable[[Write], list[Key]]] = {
+            "create_policy": self._create,
+            "delete_policy": self._delete,
+            "edit_policy": self._edit,
+            "reassign_item": self._reassign,
+        }
+        return [("write", write.number), *made[write.kind](write)]
 
     def room(self, policy_id: ArmId) -> int:
         """Number of further VMs that fit into a policy, which may still have to be created."""
@@ -188,27 +183,36 @@ class Transition:
         return self._against_move(sorted(named), policy.start, parse_start(write.start_after))
 
     def _against_reassignment(self, write: Write) -> list[Obstacle]:
-        key = write.policy_after
-        name = write.policy_after.name
         row = self._row_of_vm.get(write.vms[0]) if len(write.vms) == 1 else None
         if row is None:
             return [Obstacle(NEVER, f"{write.name} is not among the VMs with scheduled backups")]
         source = self._at[row]
         if source != write.policy_before:
             return [Obstacle(("policy", source), f"{write.name} is in another policy than planned: {source.name!r}")]
-        target = self._policies.get(key)
+        target = self._policies.get(write.policy_after)
         if target is None:
-            return [Obstacle(("policy", key), f"there is no policy {name!r}")]
+            key = write.policy_after
+            return [Obstacle(("policy", key), f"there is no policy {key.name!r}")]
         current = self._policies[source]
+        return self._against_target(write, current, target) or [
+            *self._against_full(write.policy_after, target),
+            *self._against_move([row], current.start, target.start),
+        ]
+
+    def _against_target(self, write: Write, current: _PolicyNow, target: _PolicyNow) -> list[Obstacle]:
+        """Obstacles in the policy that a VM goes to: it is not a twin, or starts at another time than planned."""
+        name = write.policy_after.name
         if target.vault != current.vault or target.twins != current.twins:
             return [Obstacle(NEVER, f"policy {name!r} is not a twin of {current.name!r}")]
         if write.start_after and target.start != parse_start(write.start_after):
             text = f"policy {name!r} starts at {format_start(target.start)}, not at {write.start_after}"
-            return [Obstacle(("policy", key), text)]
-        found = []
-        if self.room(key) <= 0:
-            found.append(Obstacle(("policy", key), f"policy {name!r} is full: it protects {target.size} VMs"))
-        return found + self._against_move([row], current.start, target.start)
+            return [Obstacle(("policy", write.policy_after), text)]
+        return []
+
+    def _against_full(self, key: ArmId, target: _PolicyNow) -> list[Obstacle]:
+        if self.room(key) > 0:
+            return []
+        return [Obstacle(("policy", key), f"policy {key.name!r} is full: it protects {target.size} VMs")]
 
     def _against_move(self, rows: list[int], before: int, after: int) -> list[Obstacle]:
         """Obstacles to a move: rules on the windows of single VMs, caps, and sets that are kept apart or in order."""
@@ -282,6 +286,10 @@ def _policy_now(inventory: Inventory, key: ArmId, policy: Policy) -> _PolicyNow:
         inventory.unknown_items[key],
         set(inventory.items_by_policy[key]),
     )
+
+
+def _policies_by_vault(inventory: Inventory) -> dict[ArmId, int]:
+    return {vault: inventory.policies_in_vault(vault) for vault in inventory.vaults}
 
 
 def _most(counts: Iterable[Mapping[ArmId, int]]) -> dict[ArmId, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from optimizer.documents import CreatePolicy, PlanDocument, apply_in_memory
 from optimizer.estate import EstateDocument
 from optimizer.journal import Commands, Record, state_of
+from optimizer.rollout.writes.listing import count_of, first_few
 from optimizer.rollout.writes.states import expected_after, item_body, policy_body
 from optimizer.rollout.writes.write import Write
 
@@ -101,17 +102,14 @@ def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePoli
     ]
 
 
-def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write], commands: Commands) -> str:
+def nothing_to_undo(records: Sequence[Record], writes: Sequence[Write], commands: Commands) -> str:
     """Explain what a journal did, if no backup has another time because of it."""
     state = state_of(records)
     created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
     if not created:
-        return "according to the journal, none of its writes was made, so there is nothing to take back"
-    policies = "1 policy" if len(created) == 1 else f"{len(created)} policies"
+        return "according to the journal, none of its writes was made, so there is nothing to undo"
+    policies, names = count_of(len(created), "policy", "policies"), first_few(created, CREATED_NAMED)
     it, has = ("it", "has") if len(created) == 1 else ("them", "have")
-    names = ", ".join(created[:CREATED_NAMED]) + (
-        f" and {len(created) - CREATED_NAMED} more" if len(created) > CREATED_NAMED else ""
-    )
     return (
         f"according to the journal, no VM was moved and no policy was edited, so every backup still has its old time; "
         f"{policies} created by the plan {has} no VMs: {names}\n"

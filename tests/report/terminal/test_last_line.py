@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from optimizer.documents import WatchReport
 from optimizer.documents.audit_document import BrokenRule
 from optimizer.documents.plan_document import PlanDocument
 from optimizer.model.rules import Rules
 from optimizer.plan.audits.audit import audit
 from optimizer.report.terminal.last_line import last_line
-from optimizer.rollout.watch.watch_report import WatchReport
 from tests.report.rollouts import COMPLETE, make_outcome
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 from tests.report.terminal.test_rollout import FLAWED, FLAWLESS

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from rich.console import RenderableType
 
+from optimizer.documents import WatchedVm, WatchReport
 from optimizer.documents.plan_document import CreatePolicy
 from optimizer.journal import DoneRecord, IntentRecord
 from optimizer.report.terminal.rollout import render_apply_summary, render_outcome, render_rehearsal, render_rollout
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar.timed_writes import Rollout
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.rehearse.rehearsal import Rehearsal
-from optimizer.rollout.watch.watch_report import WatchedVm, WatchReport
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import vm_id
 from tests.report.rollouts import (
@@ -200,7 +203,10 @@ def test_a_rollback_lists_the_policies_that_stay() -> None:
     inventory = replace(INVENTORY, policies={**INVENTORY.policies, **policies})
     deletion = Write(1, "delete_policy", created[0].vault_id, created[0].policy_id, created[0].policy, {}, None)
     prepared = make_prepared(
-        command="rollback", writes=(deletion,), inventory=inventory, rollout=Rollout(BEGAN, (timed(deletion, 0),))
+        (deletion,),
+        journal=RunJournal(Path("plans/my plan.rollback.jsonl"), "rollback"),
+        baseline=Baseline(inventory, PLAN.rules),
+        rollout=Rollout(BEGAN, (timed(deletion, 0),)),
     )
     text = " ".join(to_text(render_outcome(replace(COMPLETE, done=(1,)), prepared)).split())
     assert f"1 policy that the plan created stays, without VMs: {created[1].policy}. To delete it:" in text

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
+from optimizer.documents import Finding, WatchedVm, WatchReport
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.terminal.watch import render_watch
-from optimizer.rollout.watch.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id
 
 NOW = datetime(2026, 2, 18, 9, 0, tzinfo=UTC)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -17,9 +18,12 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
-from optimizer.rollout.calendar.layout import build_rollout
+from optimizer.rollout.calendar.budget import LedgerCounts
+from optimizer.rollout.calendar.layout import NOTHING_MADE, build_rollout
+from optimizer.rollout.calendar.rollout_limits import RolloutLimits
 from optimizer.rollout.calendar.timed_writes import Rollout, TimedWrite
 from optimizer.rollout.rehearse.state_judge import StateJudge, check_items
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, policy_id, standard_policy, vm_id
 from tests.rollout.small_rollouts import (
@@ -82,9 +86,17 @@ def worlds(draw: st.DrawFn) -> World:
     return world(policies, places, targets, Rules(policies=limits, rule=rules), **services)
 
 
-def rollout_of(given: World, writes: Sequence[Write] | None = None, **more: object) -> Rollout:
+def rollout_of(
+    given: World,
+    writes: Sequence[Write] | None = None,
+    made: Mapping[int, datetime] = NOTHING_MADE,
+    counts: LedgerCounts = LedgerCounts(),  # noqa: B008  # frozen
+    **limits: Any,
+) -> Rollout:
+    """Calendar of a world's writes; the other arguments are limits of the roll-out."""
     chosen = given.writes() if writes is None else writes
-    return build_rollout(chosen, given.inventory, given.rules, now=NOW, **more)  # type: ignore[arg-type]
+    baseline = Baseline(given.inventory, given.rules)
+    return build_rollout(chosen, baseline, now=NOW, made=made, counts=counts, limits=RolloutLimits(**limits))
 
 
 @pytest.mark.thorough
@@ -135,7 +147,7 @@ def test_gates_hold_for_every_write(given: World) -> None:
 def test_the_budget_holds_in_any_day(given: World, earlier: int) -> None:
     """In no 24 hours are more policies written than allowed where that is counted, earlier writes included."""
     before = [(NOW - timedelta(hours=3 * n + 1), VAULT.upper()) for n in range(earlier)]
-    rollout = rollout_of(given, policy_writes=before)
+    rollout = rollout_of(given, counts=LedgerCounts(policy_writes=before))
     made = [(one.at, one.write.vault_id) for one in rollout.writes if one.write.counts_as_policy_write]
 
     def place(vault_id: str) -> str:
@@ -239,7 +251,7 @@ def test_the_way_back_is_open(given: World) -> None:
         for number, one in enumerate(reversed(rollout.writes), start=1)
         if one.write.kind != "create_policy"
     ]
-    undone = build_rollout(back, after, given.rules, now=NOW + timedelta(days=30), tolerated=inventory)
+    undone = build_rollout(back, Baseline(after, given.rules, inventory), now=NOW + timedelta(days=30))
     reasons = [one.reason for one in undone.blocked if "between two recovery points" not in one.reason]
     assert reasons == [] or len(undone.blocked) > len(reasons)  # what waits for a blocked one is blocked as well
 
@@ -328,7 +340,7 @@ def test_a_resumed_roll_out_remembers_when_its_pilot_was_moved() -> None:
     pilot = frozenset({vm_id("a")})
     made = {1: NOW - timedelta(days=2), 2: NOW - timedelta(days=2)}
     assert [one.at for one in rollout_of(given, writes, made=made, pilot=pilot).writes] == [NOW]
-    (waiting,) = rollout_of(given, writes, made=frozenset(made), pilot=pilot).writes
+    (waiting,) = rollout_of(given, writes, made=dict.fromkeys(made, NOW), pilot=pilot).writes
     assert waiting.at > NOW + timedelta(hours=13)
 
 
@@ -339,7 +351,7 @@ def test_a_pilot_that_depends_on_others_goes_with_them() -> None:
     given = world(policies, {"a": "one", "b": "two"}, {"a": "22:00", "b": "12:00"}, Rules(policies=limits))
     rollout = rollout_of(given, pilot=frozenset({vm_id("a")}))
     assert [(one.write.name, one.wave) for one in rollout.writes] == [("b", 2), ("a", 2)]
-    assert "1 writes of the pilot have to wait" in rollout.notes[1]
+    assert rollout.notes[1] == "1 write of the pilot has to wait for others, so the second wave makes it"
 
 
 def test_a_swap_under_a_cap_is_blocked_and_the_rule_named() -> None:

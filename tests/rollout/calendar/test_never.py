@@ -29,7 +29,7 @@ TIGHT = Rules(rule=(Rule(name="tight", rpo_hours=27),), prices=fixed_prices())
 
 def blocked_vms(ready: Ready) -> set[str]:
     """VMs for which the calendar finds no time."""
-    rollout = build_rollout(ready.writes, ready.inventory, ready.plan.rules, now=NOW)
+    rollout = build_rollout(ready.writes, ready.baseline, now=NOW)
     return {vm for one in rollout.blocked for vm in one.write.vms}
 
 
@@ -82,7 +82,7 @@ def test_days_that_a_freeze_leaves_but_no_gate_are_said() -> None:
     policies = [weekly_policy("weekly", "06:00", ["Monday", "Thursday"])]
     found = world(policies, {"vm": "weekly"}, {"vm": "17:00"}, Rules(rule=(rule,)))
     ready = ready_of(found)
-    rollout = build_rollout(ready.writes, ready.inventory, ready.plan.rules, now=NOW)
+    rollout = build_rollout(ready.writes, ready.baseline, now=NOW)
     notes = notes_on_writes(ready.plan, ready.document, ready.inventory)
     assert [one.write.name for one in rollout.blocked] == ["weekly"]
     assert told(notes) == 1

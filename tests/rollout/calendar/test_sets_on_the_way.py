@@ -9,6 +9,7 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.rehearse.state_judge import StateJudge
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.transition import Transition
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import standard_policy
@@ -46,7 +47,7 @@ def test_the_roll_out_finds_the_order_of_writes() -> None:
     """Four tiers that all go later are moved from the last to the first, and the judge is silent after each."""
     rule = Rule(name="tiers", order=("a", "b", "c"))
     found = given({"a": "early", "b": "late", "c": "night"}, {"a": "23:00", "b": "02:00", "c": "05:00"}, rule)
-    rollout = build_rollout(found.writes(), found.inventory, found.rules, now=NOW)
+    rollout = build_rollout(found.writes(), Baseline(found.inventory, found.rules), now=NOW)
     assert [one.write.name for one in rollout.writes] == ["c", "b", "a"]
     judge = StateJudge(found.inventory, found.rules)
     assert [judge.faults(inventory_of(document)) for document in found.states(rollout.writes)] == [[], [], []]
@@ -112,7 +113,7 @@ def test_vaults_under_one_order_are_written_one_after_the_other() -> None:
     places = {"a": "early", "b": "other"}
     policies = [*POLICIES, standard_policy("other", "23:00", vault=SECOND_VAULT)]
     found = world(policies, places, {"a": "23:00", "b": "02:00"}, Rules(rule=(A_FIRST,), policies=KEEP))
-    rollout = build_rollout(found.writes(), found.inventory, found.rules, now=NOW)
+    rollout = build_rollout(found.writes(), Baseline(found.inventory, found.rules), now=NOW)
     assert rollout.blocked == ()
     moves = [one for one in rollout.writes if one.write.kind == "reassign_item"]
     assert [one.write.name for one in moves] == ["b", "a"]

@@ -17,6 +17,7 @@ from optimizer.ports import Accepted
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.outcome import End
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.rollout.writes.states import policy_state
 from tests.rollout.conftest import PACE, Ready, run
 from tests.rollout.fake_service import FakeService
@@ -54,7 +55,7 @@ def test_a_refused_body_is_explained(planned: Ready, tmp_path: Path, count: int,
     body = copy.deepcopy(dict(write.body))
     body["retentionPolicy"]["dailySchedule"]["retentionDuration"]["count"] = count
     journal = Journal(tmp_path / "j")
-    carrier = Carrier(Refusing(planned.document), VirtualClock(planned.noon), journal, Ledger(tmp_path), PACE)
+    carrier = Carrier(Session(Refusing(planned.document), VirtualClock(planned.noon), Ledger(tmp_path)), journal, PACE)
     attempt = carrier.carry_out(replace(write, body=body))
     assert attempt.end is End.FAILED
     assert INVALID in attempt.reason

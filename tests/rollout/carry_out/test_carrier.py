@@ -19,10 +19,12 @@ from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Look
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.prepare.scope import Approval
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT, policy_id, vm_id
 from tests.rollout.azure_rollouts import Azure, azure, of_two_vaults, ready_of, small
 from tests.rollout.conftest import PACE, Ready, run
@@ -56,7 +58,7 @@ def apply_now(cloud: Azure, *, resume: bool = False) -> RunOutcome:
     """Apply without waiting for what opens later."""
     prepared = cloud.prepare(resume=resume)
     state = cloud.folder / "state"
-    return carry_out(prepared, cloud.service, cloud.clock, Ledger(state), state, pace=PACE)
+    return carry_out(prepared, Session(cloud.service, cloud.clock, Ledger(state)), pace=PACE)
 
 
 # A write that was turned away is looked at again before it is sent again
@@ -272,7 +274,7 @@ def test_killed_at_the_acceptance_nothing_is_sent_again(tmp_path: Path, after: b
     with azure(ready_of(small()), tmp_path, settings=slow) as cloud:
         state = cloud.folder / "state"
         with pytest.raises(Killed):
-            carry_out(cloud.prepare(), cloud.service, cloud.clock, Ledger(state), state, pace=PACE, journal_of=dying)
+            carry_out(cloud.prepare(), Session(cloud.service, cloud.clock, Ledger(state)), pace=PACE, journal_of=dying)
         assert cloud.apply(resume=True).complete
         assert cloud.emulator.requests["item.put"] == 2
         assert sorted(cloud.written) == sorted({write.name for write in cloud.ready.writes})
@@ -449,18 +451,13 @@ def take_back(cloud: Azure, *, resume: bool = False) -> RunOutcome:
     """Roll back, and wait for what opens."""
     ready, state = cloud.ready, cloud.folder / "state"
     prepared = prepare_rollback(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        cloud.service,
-        cloud.clock,
-        Ledger(state),
+        ready.case,
+        Session(cloud.service, cloud.clock, Ledger(state)),
         cloud.journal,
-        cloud.folder / "plan.rollback.jsonl",
-        resume=resume,
+        RunJournal(cloud.folder / "plan.rollback.jsonl", "rollback", resume=resume),
     )
     until = cloud.clock.now() + timedelta(hours=20)
-    return carry_out(prepared, cloud.service, cloud.clock, Ledger(state), state, until=until, pace=PACE)
+    return carry_out(prepared, Session(cloud.service, cloud.clock, Ledger(state)), until=until, pace=PACE)
 
 
 def end_operations(cloud: Azure) -> None:

@@ -9,9 +9,12 @@ import pytest
 
 from optimizer.arm.resources import Absence
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.prepare.plan_case import PlanCase
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import vm_id
 from tests.rollout.azure_rollouts import azure, of_two_vaults, ready_of
 from tests.rollout.conftest import PACE
@@ -27,17 +30,13 @@ def test_a_move_of_a_vm_that_is_gone_can_be_taken_back(tmp_path: Path, how: Abse
         missing = {} if how is None else {vm_id("one-0"): how}
         document = ready.document.model_copy(update={"vms": there, "missing_vms": missing})
         prepared = prepare_rollback(
-            ready.plan,
-            ready.plan_path,
-            document,
-            cloud.service,
-            cloud.clock,
-            Ledger(state),
+            PlanCase(ready.plan, ready.plan_path, document),
+            Session(cloud.service, cloud.clock, Ledger(state)),
             cloud.journal,
-            cloud.folder / "plan.rollback.jsonl",
+            RunJournal(cloud.folder / "plan.rollback.jsonl", "rollback"),
         )
         until = cloud.clock.now() + timedelta(hours=30)
-        outcome = carry_out(prepared, cloud.service, cloud.clock, Ledger(state), state, until=until, pace=PACE)
+        outcome = carry_out(prepared, Session(cloud.service, cloud.clock, Ledger(state)), until=until, pace=PACE)
         assert outcome.complete, outcome
         created = {write.object_id.lower() for write in ready.writes if write.kind == "create_policy"}
         assert compare_estates(ready.document, cloud.emulator.snapshot(), besides=created) == ()

@@ -16,9 +16,12 @@ from optimizer.rollout.carry_out.board import LONGEST_WAIT, SHORT_WAIT
 from optimizer.rollout.carry_out.lane import Lane
 from optimizer.rollout.carry_out.outcome import Attempt, End, RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
+from optimizer.rollout.carry_out.reporter import Reporter
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import standard_policy
 from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.conftest import PACE, Ready
@@ -52,8 +55,8 @@ def apply(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock)
     said: list[str] = []
     ledger = Ledger(folder / "state")
     journal = folder / "plan.journal.jsonl"
-    prepared = prepare_apply(ready.plan, ready.plan_path, ready.document, service, clock, ledger, journal)
-    outcome = carry_out(prepared, service, clock, ledger, folder / "state", pace=PACE, remark=said.append)
+    prepared = prepare_apply(ready.case, Session(service, clock, ledger), RunJournal(journal))
+    outcome = carry_out(prepared, Session(service, clock, ledger), pace=PACE, reporter=Reporter(remark=said.append))
     return outcome, said
 
 

@@ -28,6 +28,7 @@ from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import ready_of
@@ -76,7 +77,7 @@ def back(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, 
     chosen = [parse_filter(f"vm={vm}") for vm in vms]
     prepared = prepare_back(ready, service, folder, clock, *chosen, resume=resume)
     until = clock.now() + timedelta(hours=36)
-    return carry_out(prepared, service, clock, Ledger(folder / "state"), folder / "state", until=until, pace=PACE)
+    return carry_out(prepared, Session(service, clock, Ledger(folder / "state")), until=until, pace=PACE)
 
 
 def written_late(ready: Ready, service: LateService) -> Write:

@@ -15,9 +15,10 @@ from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.earlier_runs import moved_vms
 from optimizer.rollout.prepare.prepared import latest_end
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
-from tests.rollout.carry_out.test_executor import _kill_at
+from optimizer.rollout.session.session import Session
+from tests.rollout.carry_out.test_run import _kill_at
 from tests.rollout.conftest import PACE, Ready, prepare_back, run
 from tests.rollout.fake_service import FakeService, Faults, Killed
 
@@ -35,7 +36,7 @@ def take_back(
     prepared = prepare_back(ready, service, folder, clock, resume=resume, delete=delete)
     until = latest_end(prepared.rollout, clock.now())
     ledger = Ledger(folder / "state")
-    return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)
+    return carry_out(prepared, Session(service, clock, ledger), until=until, pace=PACE, journal_of=journal_of)
 
 
 def created(ready: Ready) -> set[str]:
@@ -58,9 +59,7 @@ def test_what_a_rollback_waits_for_is_stated(planned: Ready, tmp_path: Path) -> 
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     run(planned, service, tmp_path, clock=clock)
     prepared = prepare_back(planned, service, tmp_path, clock)
-    outcome = carry_out(
-        prepared, service, clock, Ledger(tmp_path / "state"), tmp_path / "state", until=None, pace=PACE
-    )
+    outcome = carry_out(prepared, Session(service, clock, Ledger(tmp_path / "state")), until=None, pace=PACE)
     opening = [reason for reason in outcome.pending.values() if reason.startswith("opens at ")]
     assert opening
     assert all(re.fullmatch(r"opens at [-\d]+ \d\d:\d\d UTC, (after|clear|with|between|when) .*", r) for r in opening)

@@ -10,6 +10,7 @@ from optimizer.model.clock import VirtualClock
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.outcome import End
 from optimizer.rollout.session.ledger import BUDGET_PERIOD, Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.rollout.writes.write import Write
 from tests.rollout.conftest import Ready
 from tests.rollout.fake_service import FakeService
@@ -31,7 +32,7 @@ def test_two_runs_never_both_take_the_last_write(planned: Ready, tmp_path: Path)
             return "used up" if used else ""
 
         service = FakeService(planned.document)
-        return Carrier(service, clock, Journal(tmp_path / f"{name}.jsonl"), ledger, label=name, room=room)
+        return Carrier(Session(service, clock, ledger), Journal(tmp_path / f"{name}.jsonl"), label=name, room=room)
 
     def attempt(one: Carrier, name: str) -> None:
         ends[name] = one.carry_out(write).end

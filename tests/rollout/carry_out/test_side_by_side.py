@@ -6,6 +6,7 @@ import signal
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,14 +22,17 @@ from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, read_jo
 from optimizer.model.clock import SystemClock, VirtualClock
 from optimizer.ports import Accepted
 from optimizer.rollout.calendar.layout import build_rollout
+from optimizer.rollout.calendar.rollout_limits import RolloutLimits
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.prepare.prepared import latest_end
-from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.prepare.scope import RollbackScope, RunScope
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.benchmarks.rollout_lanes import SlowService, measure, plan_of
 from tests.rollout.conftest import PACE, Ready
 from tests.rollout.fake_service import Killed
@@ -58,20 +62,13 @@ def apply_all(
     """Begin or resume, and wait for what opens."""
     journal, ledger = folder / "plan.journal.jsonl", Ledger(folder / "state")
     prepared = prepare_apply(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        service,
-        service.clock,
-        ledger,
-        journal,
-        resume=journal.exists(),
-        workers=workers,
-        scope=scope,
+        ready.case,
+        Session(service, service.clock, ledger),
+        RunJournal(journal, resume=journal.exists()),
+        scope=replace(scope, workers=workers),
     )
     until = latest_end(prepared.rollout, service.clock.now())
-    state = folder / "state"
-    return carry_out(prepared, service, service.clock, ledger, state, until=until, pace=PACE, journal_of=journal_of)
+    return carry_out(prepared, Session(service, service.clock, ledger), until=until, pace=PACE, journal_of=journal_of)
 
 
 def assert_applied(ready: Ready, service: SlowService) -> None:
@@ -95,7 +92,7 @@ def test_more_workers_are_faster_up_to_the_number_of_lanes() -> None:
     creations = [write for write in ready.writes if write.kind == "create_policy"]
     ends = {}
     for workers in (1, 2, 4, 6, 20):
-        rollout = build_rollout(creations, ready.inventory, ready.plan.rules, now=NOW, workers=workers)
+        rollout = build_rollout(creations, ready.baseline, now=NOW, limits=RolloutLimits(workers=workers))
         ends[workers] = (max(timed.at for timed in rollout.writes) - NOW) / timedelta(minutes=1) + 1
     assert ends == {1: 24, 2: 12, 4: 6, 6: 4, 20: 4}
 
@@ -104,7 +101,7 @@ def test_more_workers_are_faster_up_to_the_number_of_lanes() -> None:
 def test_there_is_at_least_one_worker(many_vaults: Ready, workers: int) -> None:
     """No workers is a mistake of the caller."""
     with pytest.raises(ValueError, match="at least 1"):
-        build_rollout([], many_vaults.inventory, many_vaults.plan.rules, now=NOW, workers=workers)
+        build_rollout([], many_vaults.baseline, now=NOW, limits=RolloutLimits(workers=workers))
 
 
 def test_a_lane_is_written_one_by_one_in_the_calendars_order(many_vaults: Ready, tmp_path: Path) -> None:
@@ -209,19 +206,15 @@ def test_a_rollback_is_side_by_side_too(many_vaults: Ready, tmp_path: Path) -> N
     assert apply_all(many_vaults, service, tmp_path).complete
     ledger, journal = Ledger(tmp_path / "state"), tmp_path / "plan.journal.jsonl"
     prepared = prepare_rollback(
-        many_vaults.plan,
-        many_vaults.plan_path,
-        many_vaults.document,
-        service,
-        service.clock,
-        ledger,
+        many_vaults.case,
+        Session(service, service.clock, ledger),
         journal,
-        tmp_path / "plan.rollback.jsonl",
-        workers=3,
+        RunJournal(tmp_path / "plan.rollback.jsonl", "rollback"),
+        scope=RollbackScope(workers=3),
     )
     service.most_at_work = 0
     until = latest_end(prepared.rollout, service.clock.now())
-    assert carry_out(prepared, service, service.clock, ledger, tmp_path / "state", until=until, pace=PACE).complete
+    assert carry_out(prepared, Session(service, service.clock, ledger), until=until, pace=PACE).complete
     created = {write.object_id.lower() for write in many_vaults.writes if write.kind == "create_policy"}
     assert compare_estates(many_vaults.document, service.snapshot(), besides=created) == ()
     assert service.most_at_work == 3
@@ -258,9 +251,9 @@ def test_real_threads_write_what_is_planned(tmp_path: Path) -> None:
         with AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as service:
             ledger, journal = Ledger(tmp_path / "state"), tmp_path / "plan.journal.jsonl"
             prepared = prepare_apply(
-                ready.plan, ready.plan_path, ready.document, service, clock, ledger, journal, workers=8
+                ready.case, Session(service, clock, ledger), RunJournal(journal), scope=RunScope(workers=8)
             )
-            outcome = carry_out(prepared, service, clock, ledger, tmp_path / "state", pace=PACE)
+            outcome = carry_out(prepared, Session(service, clock, ledger), pace=PACE)
         open_now = {timed.write.number for timed in prepared.rollout.writes if timed.opens <= clock.now()}
         assert set(outcome.done) >= open_now
         assert len(open_now) >= 24

@@ -13,10 +13,12 @@ from optimizer.errors import ThrottledError
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Resource
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of, small
 from tests.rollout.conftest import PACE, Ready, prepare_back, run
@@ -122,7 +124,7 @@ def test_after_a_closure_no_request_is_sent(one: Ready, tmp_path: Path, refused:
 def prepared_remarks(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock) -> tuple[str, ...]:
     """Return what is shown before the confirmation."""
     prepared = prepare_apply(
-        ready.plan, ready.plan_path, ready.document, service, clock, Ledger(folder / "state"), folder / "j.jsonl"
+        ready.case, Session(service, clock, Ledger(folder / "state")), RunJournal(folder / "j.jsonl")
     )
     return prepared.remarks
 
@@ -157,11 +159,11 @@ def test_a_run_that_waits_goes_on_when_the_vault_opens(one: Ready, tmp_path: Pat
     service.refused = "list_items"
     ledger = Ledger(tmp_path / "state")
     journal = tmp_path / "plan.journal.jsonl"
-    prepared = prepare_apply(one.plan, one.plan_path, one.document, service, clock, ledger, journal)
+    prepared = prepare_apply(one.case, Session(service, clock, ledger), RunJournal(journal))
     service.refused = ""
     moved = next(write for write in one.writes if write.kind == "reassign_item")
     service.items[moved.object_id.lower()]["properties"]["policyId"] = VAULT + "/backupPolicies/elsewhere"
-    outcome = carry_out(prepared, service, clock, ledger, tmp_path / "state", until=NOW + timedelta(days=3), pace=PACE)
+    outcome = carry_out(prepared, Session(service, clock, ledger), until=NOW + timedelta(days=3), pace=PACE)
     assert outcome.skipped == (moved.number,)
     assert len(outcome.done) == len(one.writes) - 1
 

@@ -30,12 +30,15 @@ from optimizer.report.terminal.rollout import render_apply_summary
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.evidence import check_journal, check_plan
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
+from optimizer.rollout.prepare.plan_case import PlanCase
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from optimizer.rollout.writes.planned import writes_of
 from tests.plan.estates import policy_id
 from tests.rollout.azure_rollouts import ready_of, small
@@ -81,24 +84,21 @@ class Files:
         """What ``apply`` would ask to confirm."""
         plan, ledger = read_plan(self.plan), Ledger(self.folder / "state")
         document = open_estate(self.folder / "estate").document
-        return prepare_apply(plan, self.plan, document, self.service, self.clock, ledger, self.journal)
+        return prepare_apply(
+            PlanCase(plan, self.plan, document), Session(self.service, self.clock, ledger), RunJournal(self.journal)
+        )
 
     def take_back(self, *, resume: bool = False, wait: bool = True) -> RunOutcome:
         """Roll the journal back, with the estate from wherever it still is."""
         plan, ledger = read_plan(self.plan), Ledger(self.folder / "state")
         prepared = prepare_rollback(
-            plan,
-            self.plan,
-            known_estate(plan, self.plan, reader=self.service),
-            self.service,
-            self.clock,
-            ledger,
+            PlanCase(plan, self.plan, known_estate(plan, self.plan, reader=self.service)),
+            Session(self.service, self.clock, ledger),
             self.journal,
-            self.folder / "plan.rollback.jsonl",
-            resume=resume,
+            RunJournal(self.folder / "plan.rollback.jsonl", "rollback", resume=resume),
         )
         until = latest_end(prepared.rollout, self.clock.now()) if wait else None
-        return carry_out(prepared, self.service, self.clock, ledger, self.folder / "state", until=until, pace=PACE)
+        return carry_out(prepared, Session(self.service, self.clock, ledger), until=until, pace=PACE)
 
     def differences(self) -> tuple[str, ...]:
         """Where the service differs from the estate, but for policies that the plan created."""

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from optimizer.errors import StalePlanError
 from optimizer.model.arm_id import ArmId
-from optimizer.rollout.prepare.freshness import Freshness, compare_with_service, require_fresh
+from optimizer.model.clock import VirtualClock
+from optimizer.rollout.prepare.freshness import Freshness, compare_with_service
 from optimizer.rollout.prepare.protections import read_protection
+from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT, item, policy_id, standard_policy
 from tests.rollout.conftest import Ready
 from tests.rollout.fake_service import FakeService
 
 
-def compare(ready: Ready, service: FakeService) -> Freshness:
-    pending = frozenset(write.number for write in ready.writes)
-    return compare_with_service(ready.document, ready.writes, service, pending=pending)
+@pytest.fixture
+def compare(planned: Ready, tmp_path: Path) -> Callable[[FakeService], Freshness]:
+    """Function that compares the planned estate with a service."""
+
+    def compared(service: FakeService) -> Freshness:
+        session = Session(service, VirtualClock(planned.noon), Ledger(tmp_path))
+        pending = {write.number for write in planned.writes}
+        return compare_with_service(planned.document, planned.writes, session, pending=pending)
+
+    return compared
 
 
-def test_an_unchanged_service_is_fresh(planned: Ready) -> None:
+def test_an_unchanged_service_is_fresh(planned: Ready, compare: Callable[[FakeService], Freshness]) -> None:
     """Counts, eTags and the spelling of ids and times are no change."""
     service = FakeService(planned.document)
     for policy in service.policies.values():
@@ -28,7 +41,7 @@ def test_an_unchanged_service_is_fresh(planned: Ready) -> None:
     for resource in service.items.values():
         resource["properties"]["policyId"] = resource["properties"]["policyId"].upper()
         resource["properties"]["lastBackupTime"] = "2026-02-17T01:00:00Z"
-    found = compare(planned, service)
+    found = compare(service)
     assert not found.broken
     assert not found.remarks
     assert found.holds == (VAULT,)
@@ -55,12 +68,14 @@ def stopped(service: FakeService, name: str) -> None:
     ],
     ids=["policy changed", "policy gone", "item gone", "item moved", "stopped"],
 )
-def test_a_change_of_what_the_plan_relies_on_makes_it_stale(planned: Ready, change, said: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_change_of_what_the_plan_relies_on_makes_it_stale(
+    planned: Ready, compare: Callable[[FakeService], Freshness], change, said: str
+) -> None:  # type: ignore[no-untyped-def]
     """The refusal names the vault and the change, and says what to do."""
     service = FakeService(planned.document)
     change(service)
     with pytest.raises(StalePlanError) as caught:
-        require_fresh(compare(planned, service), "plan.json")
+        compare(service).require("plan.json")
     text = str(caught.value)
     assert said in text
     assert "rsv-one" in text
@@ -68,14 +83,14 @@ def test_a_change_of_what_the_plan_relies_on_makes_it_stale(planned: Ready, chan
     assert caught.value.exit_code == 4
 
 
-def test_a_change_elsewhere_is_a_remark(planned: Ready) -> None:
+def test_a_change_elsewhere_is_a_remark(planned: Ready, compare: Callable[[FakeService], Freshness]) -> None:
     """A new policy with its VM, which no write touches, does not stop the plan."""
     service = FakeService(planned.document)
     new = standard_policy("brand-new", "03:00")
     service.policies[new["id"].lower()] = new
     vm = item("fresh-vm", "brand-new")
     service.items[vm["id"].lower()] = vm
-    found = compare(planned, service)
+    found = compare(service)
     assert not found.broken
     assert len(found.remarks[ArmId(VAULT)]) == 2
 

@@ -12,8 +12,8 @@ from optimizer.errors import StalePlanError
 from optimizer.journal import Commands
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
-from optimizer.rollout.prepare.freshness import Freshness, require_fresh
-from optimizer.rollout.prepare.offers import offers_of_vaults, unique_names
+from optimizer.rollout.prepare.freshness import Freshness
+from optimizer.rollout.prepare.offers import Offers, unique_names
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
 from tests.plan.estates import policy_id
@@ -53,7 +53,7 @@ def test_the_part_for_other_vaults_is_offered() -> None:
         return COMMANDS.apply(*COMMANDS.first, *words, resume=resume)
 
     with pytest.raises(StalePlanError) as caught:
-        require_fresh(freshness, "plan", offers=offers_of_vaults(freshness, RunScope(), again, resume=False))
+        freshness.require("plan", offers=Offers(freshness, RunScope(), again, resume=False).of_vaults())
     (command,) = commands_in(str(caught.value))
     assert command[1:] == ["apply", "my plan.json", "--approved-by", "Change board", "--only", "vault=two"]
 

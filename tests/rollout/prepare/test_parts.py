@@ -11,11 +11,13 @@ from optimizer.errors import ApplyError
 from optimizer.journal import DoneRecord
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.rollout.calendar.layout import build_rollout
+from optimizer.rollout.calendar.rollout_limits import RolloutLimits
 from optimizer.rollout.prepare.pilot import choose_pilot
 from optimizer.rollout.prepare.selection import Selection, select_writes
 from optimizer.rollout.prepare.vm_filter import VmFilter, is_meant, parse_filter
 from optimizer.rollout.rehearse.state_judge import StateJudge
 from optimizer.rollout.writes.admission import is_in_order
+from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.transition import Transition
 from optimizer.rollout.writes.undo import estate_after, rollback_writes
 from optimizer.rollout.writes.write import Write
@@ -40,7 +42,7 @@ def moved(writes: Sequence[Write]) -> set[str]:
 
 
 def select(ready: Ready, only: Sequence[VmFilter] = (), **options: object) -> Selection:
-    return select_writes(ready.writes, ready.plan, ready.inventory, only=only, **options)  # type: ignore[arg-type]
+    return select_writes(ready.writes, ready.plan, ready.baseline, only=only, **options)  # type: ignore[arg-type]
 
 
 def faults_on_the_way(ready: Ready, writes: Sequence[Write]) -> list[str]:
@@ -108,7 +110,7 @@ def test_a_part_is_laid_out_whole() -> None:
             part = select(ready, max_moves=3)
         except ApplyError:
             continue
-        rollout = build_rollout(part.writes, ready.inventory, ready.plan.rules, now=NOW)
+        rollout = build_rollout(part.writes, ready.baseline, now=NOW)
         assert not [one.reason for one in rollout.blocked if "h between" not in one.reason], seed
 
 
@@ -143,16 +145,16 @@ def test_a_part_of_the_way_back_can_be_carried_out() -> None:
         records = [DoneRecord(number=number, at=NOW, how="written", after=None) for number in made]
         back = rollback_writes(records, ready.writes, delete_created=True)
         after = inventory_of(estate_after(ready.plan, ready.document, made))
-        place = (back, after, ready.plan.rules)
-        assert is_in_order(back, *place, tolerated=ready.inventory), seed
+        baseline = Baseline(after, ready.plan.rules, ready.inventory)
+        assert is_in_order(back, back, baseline), seed
         for text in ("vault=rsv-one", "service=data", "vm=*vm0"):
             only = [parse_filter(text)]
             try:
-                part = select_writes(back, ready.plan, after, only=only, tolerated=ready.inventory)
+                part = select_writes(back, ready.plan, baseline, only=only)
             except ApplyError:
                 continue
             parts += 1
-            assert is_in_order(part.writes, *place, tolerated=ready.inventory), (seed, text)
+            assert is_in_order(part.writes, back, baseline), (seed, text)
             assert all(is_meant(write, after, only) for write in part.writes if write.vms)
     assert parts > 10
 
@@ -168,7 +170,7 @@ def test_a_pilot_is_never_larger_than_its_share(share: int) -> None:
             continue
         most = max(1, sum(len(write.vms) for write in writes) * share // 100)
         try:
-            pilot = choose_pilot(ready.writes, ready.inventory, ready.plan.rules, share)
+            pilot = choose_pilot(ready.writes, ready.baseline, share)
         except ApplyError:
             continue
         chosen += 1
@@ -178,7 +180,7 @@ def test_a_pilot_is_never_larger_than_its_share(share: int) -> None:
         first += [write for write in ready.writes if write.number in needed and write not in first]
         assert moved(first) == {vm.lower() for vm in pilot}
         assert can_all_be_made(ready, sorted(first, key=lambda write: write.number))
-        rollout = build_rollout(ready.writes, ready.inventory, ready.plan.rules, now=NOW, pilot=pilot)
+        rollout = build_rollout(ready.writes, ready.baseline, now=NOW, limits=RolloutLimits(pilot=pilot))
         assert moved([one.write for one in rollout.writes if one.wave == 1]) <= {vm.lower() for vm in pilot}
     assert chosen > 10
 
@@ -188,18 +190,17 @@ def test_a_pilot_that_is_too_small_is_refused_with_the_share_that_is_enough() ->
     refused = 0
     for seed in SEEDS:
         ready = random_ready(seed)
-        place = (ready.writes, ready.inventory, ready.plan.rules)
         try:
-            choose_pilot(*place, 1)
+            choose_pilot(ready.writes, ready.baseline, 1)
         except ApplyError as exc:
             found = re.search(r"use --wave (\d+) or more", str(exc))
             if found is not None:
                 refused += 1
-                assert choose_pilot(*place, int(found[1]))
+                assert choose_pilot(ready.writes, ready.baseline, int(found[1]))
     assert refused
     whole = edited_policy()
     with pytest.raises(ApplyError, match="3 of the 3 VMs; leave out --wave"):
-        choose_pilot(whole.writes, whole.inventory, whole.plan.rules, 50)
+        choose_pilot(whole.writes, whole.baseline, 50)
 
 
 FULL = PolicyLimits(max_vms_per_policy=2, max_policies_per_vault=2, edit=False)

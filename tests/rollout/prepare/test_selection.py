@@ -13,13 +13,18 @@ from tests.rollout.conftest import Ready
 
 def test_all_is_chosen_where_nothing_is_said(planned: Ready) -> None:
     """Without selectors every write is chosen."""
-    assert select_writes(planned.writes, planned.plan, planned.inventory).writes == planned.writes
+    assert select_writes(planned.writes, planned.plan, planned.baseline).writes == planned.writes
 
 
 def test_one_vm_brings_the_policy_that_it_needs(planned: Ready) -> None:
     """Selecting a VM that goes to a new policy selects its reassignment and that policy's creation, nothing else."""
     move = next(write for write in planned.writes if write.needs and write.kind == "reassign_item")
-    chosen = select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_filter(f"vm={move.name}")])
+    chosen = select_writes(
+        planned.writes,
+        planned.plan,
+        planned.baseline,
+        only=[parse_filter(f"vm={move.name}")],
+    )
     assert [write.number for write in chosen.writes] == sorted({*move.needs, move.number})
 
 
@@ -27,7 +32,7 @@ def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
     """Selectors of one kind are joined, of several kinds intersected."""
     some = [parse_filter("service=data"), parse_filter("vm=app-*")]
     with pytest.raises(ApplyError, match="--only service=data --only vm=app-\\* matches no VM that the plan moves"):
-        select_writes(planned.writes, planned.plan, planned.inventory, only=some)
+        select_writes(planned.writes, planned.plan, planned.baseline, only=some)
 
 
 @pytest.mark.parametrize("text", ["vault", "vault=", "colour=red", "=x"])
@@ -40,7 +45,7 @@ def test_a_selector_that_means_nothing_is_refused(text: str) -> None:
 def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
     """With a limit no more VMs move than it says, and none that is left out gained more than one that is taken."""
     gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in planned.plan.schedule}
-    chosen = select_writes(planned.writes, planned.plan, planned.inventory, max_moves=3).writes
+    chosen = select_writes(planned.writes, planned.plan, planned.baseline, max_moves=3).writes
     moved = {vm.lower() for write in chosen for vm in write.vms}
     assert 0 < len(moved) <= 3
     single = {w.vms[0].lower() for w in planned.writes if w.kind == "reassign_item"} - moved
@@ -50,9 +55,9 @@ def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
 
 def test_a_pilot_is_spread_over_services(planned: Ready) -> None:
     """The pilot has its share of the VMs, at least one, from several services where there are several."""
-    pilot = choose_pilot(planned.writes, planned.inventory, planned.plan.rules, 1)
+    pilot = choose_pilot(planned.writes, planned.baseline, 1)
     assert len(pilot) >= 1
-    more = choose_pilot(planned.writes, planned.inventory, planned.plan.rules, 60)
+    more = choose_pilot(planned.writes, planned.baseline, 60)
     assert pilot <= more
 
 
@@ -61,6 +66,11 @@ def test_a_wrong_name_gets_the_names_that_are_close(planned: Ready) -> None:
     vm = next(write.name for write in planned.writes if write.kind == "reassign_item")
     wrong = vm.replace("-", "_", 1)
     with pytest.raises(ApplyError) as caught:
-        select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_filter(f"vm={wrong}")])
+        select_writes(
+            planned.writes,
+            planned.plan,
+            planned.baseline,
+            only=[parse_filter(f"vm={wrong}")],
+        )
     assert f"--only vm={wrong} matches no VM that the plan moves; did you mean vm=" in str(caught.value)
     assert f"vm={vm}" in str(caught.value)

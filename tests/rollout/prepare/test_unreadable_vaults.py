@@ -20,7 +20,8 @@ from optimizer.rollout.prepare.prepared import Prepared, latest_end
 from optimizer.rollout.prepare.scope import RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
-from optimizer.rollout.watch.watch import watch
+from optimizer.rollout.session.session import Session
+from optimizer.rollout.watch.watch import Moved, watch
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
 from tests.rollout.conftest import PACE, prepare_back, run
@@ -168,7 +169,7 @@ def test_vaults_of_one_name_are_offered_by_their_ids(tmp_path: Path) -> None:
 
 def take_back(prepared: Prepared, service: FakeService, folder: Path, clock: VirtualClock) -> RunOutcome:
     until = latest_end(prepared.rollout, clock.now())
-    return carry_out(prepared, service, clock, Ledger(folder / "state"), folder / "state", until=until, pace=PACE)
+    return carry_out(prepared, Session(service, clock, Ledger(folder / "state")), until=until, pace=PACE)
 
 
 def policy_of(service: FakeService, vm: str) -> str:
@@ -240,7 +241,7 @@ def test_a_watch_reports_the_vaults_that_can_be_read(error: CloudError, tmp_path
     service.errors = {SECOND_VAULT: error}
     shown = {"policy": "of the plan", "timezone": "UTC"}
     schedule = tuple(entry.model_copy(update=shown) for entry in ready.plan.schedule)
-    report = watch(ready.plan.model_copy(update={"schedule": schedule}), moved, ready.inventory, service, clock)
+    report = watch(ready.plan.model_copy(update={"schedule": schedule}), ready.inventory, Moved(moved), service, clock)
     verdicts = {vm.vm.rpartition("/")[2]: (vm.verdict, vm.reason) for vm in report.vms}
     assert verdicts["two-0"] == ("unknown", str(error))
     assert verdicts["one-0"][0] == "waiting"

@@ -15,10 +15,12 @@ from optimizer.emulator import Emulator
 from optimizer.errors import ClockError
 from optimizer.journal import read_journal, state_of
 from optimizer.model.clock import VirtualClock
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.session.clock_check import CLOCK_TOLERANCE, clock_fault
 from optimizer.rollout.session.ledger import Ledger
-from optimizer.rollout.watch.watch import watch
+from optimizer.rollout.session.session import Session
+from optimizer.rollout.watch.watch import Moved, watch
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService
 
@@ -71,17 +73,13 @@ def test_watch_and_rollback_refuse_too(planned: Ready, tmp_path: Path) -> None:
     service.ahead = -HOUR
     moved = state_of(read_journal(journal)).moved_at()
     with pytest.raises(ClockError, match="then run 'watch' again"):
-        watch(planned.plan, moved, planned.inventory, service, clock)
+        watch(planned.plan, planned.inventory, Moved(moved), service, clock)
     with pytest.raises(ClockError, match="then run 'rollback' again"):
         prepare_rollback(
-            planned.plan,
-            planned.plan_path,
-            planned.document,
-            service,
-            clock,
-            Ledger(tmp_path / "state"),
+            planned.case,
+            Session(service, clock, Ledger(tmp_path / "state")),
             journal,
-            tmp_path / "plan.rollback.jsonl",
+            RunJournal(tmp_path / "plan.rollback.jsonl", "rollback"),
         )
     assert sum(service.accepted.values()) == written
 

@@ -53,7 +53,7 @@ def test_the_ledger_gives_back_what_was_turned_away(tmp_path: Path) -> None:
     ledger.give_back(first)
     for one in (ledger, other, Ledger(tmp_path)):
         assert one.since(NOW - timedelta(days=1)) == (second,)
-        assert one.counted(["/v"], NOW)["policy_writes"] == [(second.at, "/v")]
+        assert one.counted(["/v"], NOW).policy_writes == ((second.at, "/v"),)
 
 
 def test_a_closed_place_stays_closed_for_every_run(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_a_closed_place_stays_closed_for_every_run(tmp_path: Path) -> None:
     assert closed is not None
     assert closed.reason == "all of it"
     assert ledger.closed(vault.replace("/S/", "/S2/"), NOW) is None
-    assert ledger.counted([vault], NOW)["closed_until"] == {vault.lower(): NOW + timedelta(hours=9)}
+    assert ledger.counted([vault], NOW).closed_until == {vault.lower(): NOW + timedelta(hours=9)}

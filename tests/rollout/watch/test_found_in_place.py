@@ -14,7 +14,7 @@ from optimizer.errors import CloudError, ConflictError, NotSentError, StalePlanE
 from optimizer.journal import IntentRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
-from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.differences import compare_estates
 from optimizer.rollout.watch.found_in_place import found_vms
 from tests.plan.estates import standard_policy
 from tests.rollout.azure_rollouts import ready_of

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.reader import AzureBackupReader
-from optimizer.documents import Change, PlanDocument, ScheduleEntry
+from optimizer.documents import Change, PlanDocument, ScheduleEntry, WatchedVm, WatchReport
 from optimizer.documents.applied import apply_in_memory
 from optimizer.documents.plan_document import EditPolicy, ReassignItem
 from optimizer.emulator import Emulator, EmulatorSettings
@@ -25,8 +25,7 @@ from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rule, Rules
 from optimizer.model.timegrid import Frequency, Recurrence, format_start
 from optimizer.ports import Resource
 from optimizer.rollout.watch.due import Due, runs_between
-from optimizer.rollout.watch.watch import watch
-from optimizer.rollout.watch.watch_report import WatchedVm, WatchReport
+from optimizer.rollout.watch.watch import Moved, watch
 from tests.plan.estates import VAULT, hourly_policy, item, machine, policy_id, standard_policy, vm_id
 from tests.report import small_estate
 from tests.rollout.azure_rollouts import ready_of
@@ -107,7 +106,8 @@ class Scene:
         """Watch at a time, with the jobs that there are by then."""
         self.service.jobs = list(jobs)
         moved = {vm_id("app").lower(): WRITTEN}
-        return watch(self.plan, moved, self.inventory, self.service, VirtualClock(now), rules, deep=self.deep)
+        plan = self.plan if rules is None else self.plan.model_copy(update={"rules": rules})
+        return watch(plan, self.inventory, Moved(moved), self.service, VirtualClock(now), deep=self.deep)
 
     def look_at_vm(self, now: datetime, *jobs: Resource, rules: Rules | None = None) -> WatchedVm:
         """The one VM."""
@@ -464,7 +464,7 @@ def test_requests_do_not_grow_with_the_number_of_vms() -> None:
         for deep in (False, True):
             before = emulator.requests.total()
             with AzureBackupReader(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as reader:
-                report = watch(plan, moved, found.inventory, reader, clock, deep=deep)
+                report = watch(plan, found.inventory, Moved(moved), reader, clock, deep=deep)
             counts.append(emulator.requests.total() - before)
             assert report.verdicts == {"ok": 88, "waiting": 0, "alarm": 2, "unknown": 0}
     lists = 1 + 3 + 3  # policies, and 90 items and 88 jobs, 40 a page
@@ -506,14 +506,14 @@ def test_without_any_vault_there_is_one_error(error: CloudError) -> None:
     service = UnreachableService(scene.service.document, error=error)
     moved = {vm_id("app").lower(): WRITTEN}
     with pytest.raises(type(error), match=str(error)):
-        watch(scene.plan, moved, scene.inventory, service, VirtualClock(at(18, 9)))
+        watch(scene.plan, scene.inventory, Moved(moved), service, VirtualClock(at(18, 9)))
 
 
 def test_a_vm_that_somebody_else_moved_is_watched(scene: Scene) -> None:
     """It counts as found in place, not as one that is still to be written."""
     scene.service.jobs = [NIGHT_BEFORE, job("app", at(18, 3, 5))]
     vms = {vm_id("app").lower(): WRITTEN}
-    report = watch(scene.plan, vms, scene.inventory, scene.service, VirtualClock(at(18, 9)), found=vms)
+    report = watch(scene.plan, scene.inventory, Moved(vms, found=vms), scene.service, VirtualClock(at(18, 9)))
     assert (report.not_written, report.found_in_place) == (0, 1)
     assert (report.vms[0].found_in_place, report.vms[0].verdict) == (True, "ok")
     assert json.loads(report.model_dump_json())["found_in_place"] == 1
@@ -522,7 +522,7 @@ def test_a_vm_that_somebody_else_moved_is_watched(scene: Scene) -> None:
 def test_vms_that_were_not_written_yet_are_counted() -> None:
     """Nothing is asked about them."""
     scene = make_scene(standard_policy("nightly", "23:00"), standard_policy("nightly-0300", "03:00"), "03:00")
-    report = watch(scene.plan, {}, scene.inventory, scene.service, VirtualClock(at(18, 9)))
+    report = watch(scene.plan, scene.inventory, Moved({}), scene.service, VirtualClock(at(18, 9)))
     assert (report.vms, report.not_written, scene.service.asked) == ((), 1, [])
     assert not report.is_over
 

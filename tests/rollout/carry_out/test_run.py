@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +11,20 @@ import pytest
 
 from optimizer.arm.vm_policy import with_start
 from optimizer.documents.applied import apply_in_memory
+from optimizer.errors import ApplyError
 from optimizer.journal import IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.outcome import Attempt, End
+from optimizer.rollout.carry_out.run import make_writes
+from optimizer.rollout.prepare.earlier_runs import RunJournal
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import Prepared
 from optimizer.rollout.prepare.scope import Approval, RunScope
 from optimizer.rollout.prepare.vm_filter import parse_filter
-from optimizer.rollout.rehearse.rehearsal import compare_estates
-from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.rehearse.differences import compare_estates
+from optimizer.rollout.session.ledger import CountedWrite, Ledger
+from optimizer.rollout.session.session import Session, read_only
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, policy_id, vm_id
 from tests.rollout.conftest import PACE, Ready, run
@@ -220,7 +227,7 @@ def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path:
     if joined:
         newcomer = item("newcomer", "every-four")
         service.items[newcomer["id"].lower()] = newcomer
-    carrier = Carrier(service, VirtualClock(planned.noon), Journal(tmp_path / "j"), Ledger(tmp_path), PACE)
+    carrier = Carrier(Session(service, VirtualClock(planned.noon), Ledger(tmp_path)), Journal(tmp_path / "j"), PACE)
     attempt = carrier.carry_out(edit)
     assert attempt.end is (End.SKIPPED if joined else End.DONE), attempt
     assert service.accepted["policy", edit.object_id.lower()] == (0 if joined else 1)
@@ -237,7 +244,9 @@ def test_the_gate_of_an_edit_sees_the_recovery_points_of_its_vms(planned: Ready,
         assert write == edit
         return "a backup is missing" if points == {edit.vms[1].lower(): noon - timedelta(hours=23)} else ""
 
-    carrier = Carrier(service, VirtualClock(noon), Journal(tmp_path / "j"), Ledger(tmp_path), PACE, gate=gate)
+    carrier = Carrier(
+        Session(service, VirtualClock(noon), Ledger(tmp_path)), Journal(tmp_path / "j"), PACE, window=gate
+    )
     assert carrier.carry_out(edit) == Attempt(End.LATER, "a backup is missing")
     assert not service.accepted
     del late["properties"]["lastRecoveryPoint"]
@@ -265,3 +274,58 @@ def test_a_resumption_keeps_scope_and_approval(planned: Ready, tmp_path: Path) -
     assert [(record.approved_by, record.ticket) for record in runs] == [("board", "CHG1")] * 2
     assert runs[1].options == {"only": [f"vm={move.name}"], "max_moves": 100}
     assert sum(count for (kind, _), count in service.accepted.items() if kind == "item") == 1
+
+
+@dataclass(frozen=True)
+class FakeCloud:
+    """A cloud of one fake service."""
+
+    fake: FakeService
+    clock: VirtualClock
+    state_folder: Path
+    emulator: str = ""
+    polling_seconds: float = 0.5
+
+    def reader(self) -> FakeService:
+        """The service."""
+        return self.fake
+
+    def service(self) -> FakeService:
+        """The service."""
+        return self.fake
+
+
+def prepared_on(cloud: FakeCloud, ready: Ready) -> Prepared:
+    """Prepare a plan for a cloud."""
+    journal = RunJournal(cloud.state_folder / "plan.journal.jsonl")
+    return prepare_apply(ready.case, read_only(cloud), journal)
+
+
+def test_writes_to_an_emulator_are_counted_apart(planned: Ready, tmp_path: Path) -> None:
+    """Each emulator has a ledger of its own below the folder in which the writes to Azure are counted."""
+    clock = VirtualClock(planned.noon)
+    azure = FakeCloud(FakeService(planned.document), clock, tmp_path)
+    read_only(azure).ledger.add(CountedWrite(at=clock.now(), vault_id="/v"))
+    day = clock.now() - timedelta(days=1)
+    assert len(read_only(azure).ledger.since(day)) == 1
+    assert read_only(FakeCloud(azure.fake, clock, tmp_path, emulator="one")).ledger.since(day) == ()
+    assert (tmp_path / "emulators" / "one").is_dir()
+
+
+def test_writes_are_made_and_counted(planned: Ready, tmp_path: Path) -> None:
+    """With enough time, every write is made, recorded in the journal, and counted in the ledger of the cloud."""
+    clock = VirtualClock(planned.noon)
+    cloud = FakeCloud(FakeService(planned.document), clock, tmp_path)
+    outcome = make_writes(prepared_on(cloud, planned), cloud, wait=timedelta(days=9))
+    assert outcome.complete, outcome
+    assert len(state_of(read_journal(tmp_path / "plan.journal.jsonl")).done) == len(planned.plan.changes)
+    policies = sum(change.kind != "reassign_item" for change in planned.plan.changes)
+    assert len(read_only(cloud).ledger.since(planned.noon - timedelta(days=1))) == policies
+
+
+def test_another_preparation_is_refused(planned: Ready, tmp_path: Path) -> None:
+    """What was prepared for one command is not carried out as another; nothing is written."""
+    cloud = FakeCloud(FakeService(planned.document), VirtualClock(planned.noon), tmp_path)
+    with pytest.raises(ApplyError, match="a prepared 'apply', not 'rollback'"):
+        prepared_on(cloud, planned).require("rollback")
+    assert not (tmp_path / "plan.journal.jsonl").exists()
