@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.load import DayLoad
+from optimizer.risk.history import RiskHistory, count_blocks
+from optimizer.risk.snapshots import SnapshotGrid
 
 FIRST_DAY = date(2026, 3, 2)
 
@@ -37,3 +39,19 @@ def make_days(cpu_percent: npt.ArrayLike, vm_ids: Sequence[str] = ()) -> MemoryS
         unknown = np.full_like(cpu[:, number], np.nan)
         days.append(DayLoad(FIRST_DAY + timedelta(days=number), ids, cpu[:, number], unknown))
     return MemorySource(days)
+
+
+def make_history(shares: np.ndarray, num_days: int = 28) -> RiskHistory:
+    """Days on each of which a VM has the same share at risk; shares of shape (V, 48), NaN unknown."""
+    known = ~np.isnan(shares)
+    num_blocks = count_blocks(num_days)
+    days = np.bincount(np.arange(num_days) * num_blocks // num_days).astype(np.uint8)
+    return RiskHistory(
+        vm_ids=tuple(f"vm-{row}" for row in range(len(shares))),
+        dates=tuple(FIRST_DAY + timedelta(days=n) for n in range(num_days)),
+        grid=SnapshotGrid(),
+        risk_sum=(days[:, None, None] * np.nan_to_num(shares)).astype(np.float32),
+        day_count=days[:, None, None] * known.astype(np.uint8),
+        usable_days=days[:, None] * (known.mean(axis=1) >= 0.5).astype(np.uint8),
+        varies=np.ones(len(shares), dtype=np.bool_),
+    )

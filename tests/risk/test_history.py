@@ -17,7 +17,7 @@ from optimizer.model.rules import Statistic, Threshold
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.ports import LoadSource
 from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history, count_blocks
-from optimizer.risk.snapshots import SnapshotGrid, share_at_risk
+from optimizer.risk.snapshots import SnapshotGrid
 from tests.model.timings import delays
 from tests.risk.sources import FIRST_DAY, MemorySource, make_days
 
@@ -195,24 +195,6 @@ def test_days_without_load_make_no_block_shorter() -> None:
     assert history.usable_days[:, 0].tolist() == [3, 2, 2, 2, 2]
 
 
-def test_varies_tells_a_stuck_counter_from_a_working_one() -> None:
-    """Load that is the same all month does not vary; one different sample, on any day, and it does."""
-    cpu = np.full((3, 3, 288), 50.0)
-    cpu[1, 2, 17] = 50.5
-    cpu[2, :2] = np.nan
-    assert history_of(cpu).varies.tolist() == [False, True, False]
-
-
-def test_a_vm_that_is_off_varies() -> None:
-    """Being known to be off is something known: the VM is not taken for one with a stuck counter."""
-    source = make_days(np.full((1, 1, 288), np.nan))
-    load = replace(source.read_day(FIRST_DAY), running=np.full((1, 288), STOPPED, dtype=np.int8))
-    history = build_history(MemorySource([load]), ["vm-0"], FAR, Threshold(), SnapshotGrid())
-    assert history.varies.tolist() == [True]
-    assert history.usable_days.tolist() == [[1]]
-    assert history.risk_sum.max() == 0
-
-
 def test_no_days_give_an_empty_history() -> None:
     """A source without days before the end gives a history of no blocks."""
     source = make_days(np.full((1, 1, 288), 50.0))
@@ -239,13 +221,6 @@ def test_maximum_needs_the_maximum_of_known_memory() -> None:
     with_memory = replace(without_memory, mem_percent=load.cpu_percent)
     with pytest.raises(DataError, match="'mem_max'"):
         build_history(MemorySource([with_memory]), ["vm-0"], FAR, threshold, SnapshotGrid())
-
-
-@pytest.mark.parametrize(("snapshot_minutes", "step_minutes"), [(0, 30), (721, 30), (15, 20)])
-def test_grid_refuses_what_it_cannot_compute(snapshot_minutes: int, step_minutes: int) -> None:
-    """A snapshot of no length or half a day, and starts every 20 minutes, are mistakes of the caller."""
-    with pytest.raises(ValueError, match="allowed"):
-        SnapshotGrid((SnapshotTiming(snapshot_minutes),), step_minutes)
 
 
 def test_a_reader_that_fails_is_heard() -> None:
@@ -278,28 +253,6 @@ def test_progress_is_reported_by_day() -> None:
 
 
 LATE = SnapshotTiming(20, delays(m0=0.2, m45=0.5, m120=0.3))
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_delays_that_are_not_equally_likely_are_weighted(seed: int) -> None:
-    """The share at risk is that of the known delays, each with its probability; unknown below half of it."""
-    random = np.random.default_rng(seed)
-    grid = SnapshotGrid((LATE,))
-    samples = 288 + grid.bins_after_midnight
-    known = np.repeat(random.random((1, samples // 8)) < 0.7, 8, axis=1).astype(np.uint8)
-    hot = ((random.random(known.shape) < 0.1) & (known == 1)).astype(np.uint8)
-    hot, known = (np.pad(values, ((0, 0), (0, samples - values.shape[1]))) for values in (hot, known))
-    found = share_at_risk(hot, known, grid)
-    for start in range(48):
-        at_risk = weight = 0.0
-        for delay, share in enumerate(LATE.delays):
-            bins = slice(6 * start + delay, 6 * start + delay + 4)
-            if known[0, bins].sum() >= 3:
-                weight += share
-                at_risk += share * hot[0, bins].any()
-        expected = at_risk / weight if weight >= 0.5 - 1e-9 else math.nan
-        assert found[0, start] == pytest.approx(expected, nan_ok=True)
 
 
 def test_each_vm_has_the_history_of_its_own_timing() -> None:

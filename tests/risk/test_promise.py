@@ -12,98 +12,13 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan import Case
 from optimizer.plan.make.summary import predict_change
-from optimizer.risk.clusters import find_clusters
-from optimizer.risk.credit import FoldGains, believe_gains
-from optimizer.risk.folds import Folds
-from optimizer.risk.forecast import Evidence, Forecast, forecast_history
-from optimizer.risk.observed import observed_risk
+from optimizer.risk.forecast import Forecast, forecast_history
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
-from optimizer.risk.repetition import look_for_repetition
-from optimizer.risk.student import quantile, upper_tail
 from optimizer.risk.table import RiskTable, risk_table
 from tests.benchmarks.promise_coverage import Setting, as_history, run, simulate
 from tests.benchmarks.spreading import made_up_inventory
 
 AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("dof", "t"), [(1, 6.314), (2, 2.920), (3, 2.353), (4, 2.132), (6, 1.943), (7, 1.895), (30, 1.697)]
-)
-def test_student_quantiles_are_those_of_the_tables(dof: int, t: float) -> None:
-    """Five percent lie above the tabulated value, and as much below its negative."""
-    assert quantile(0.95, dof) == pytest.approx(t, abs=1e-3)
-    assert upper_tail(quantile(0.95, dof), dof) == pytest.approx(0.05)
-    assert upper_tail(-t, dof) == pytest.approx(0.95, abs=1e-3)
-
-
-def test_a_gain_that_every_block_shows_is_believed_whole() -> None:
-    """Agreeing blocks are believed for their own sake, whether or not the estate repeats."""
-    gains = FoldGains(np.full((8, 3), 5.0), np.full((8, 3), 5.0) + np.linspace(-0.2, 0.2, 8)[:, None])
-    assert (believe_gains(gains, repeats=False) > 0.99).all()
-    assert (believe_gains(gains, repeats=True) > 0.99).all()
-
-
-def test_a_gain_that_no_block_shows_is_not_believed() -> None:
-    """The in-sample gain of a VM whose held-out blocks scatter around zero is credited with next to nothing."""
-    realised = np.array([4.0, -4, 5, -5, 3, -3, 2, -2])[:, None] * np.ones(20)
-    gains = FoldGains(np.full((8, 20), 2.0), realised)
-    assert (believe_gains(gains, repeats=False) == 0).all()
-    assert (believe_gains(gains, repeats=True) < 0.01).all()
-
-
-def test_a_vm_that_says_little_gets_the_share_of_its_estate() -> None:
-    """Of an estate whose blocks realise half of what is claimed, an undecided VM is credited with about half."""
-    claimed, realised = np.full((8, 41), 2.0), np.full((8, 41), 1.0)
-    realised[:, :40] += np.linspace(-0.1, 0.1, 8)[:, None]
-    realised[:, 40] = [30.0, -30, 30, -30, 30, -30, 30, -30]
-    credit = believe_gains(FoldGains(claimed, realised), repeats=True)
-    assert credit[40] == pytest.approx(0.49, abs=0.02)
-    assert believe_gains(FoldGains(claimed, realised), repeats=False)[40] == 0
-
-
-def test_unknown_blocks_do_not_count() -> None:
-    """A VM is judged on the blocks in which its load is known."""
-    claimed, realised = np.full((8, 1), 5.0), np.full((8, 1), 5.0)
-    realised[::2] = np.nan
-    assert believe_gains(FoldGains(claimed, realised), repeats=False)[0] > 0.99
-    realised[:] = np.nan
-    assert believe_gains(FoldGains(claimed, realised), repeats=True)[0] == 0
-
-
-def test_repetition_is_told_from_chance() -> None:
-    """VMs with hours of their own repeat; VMs that are busy at any hour do not, even if all are busy together."""
-    random = np.random.default_rng(1)
-    with_hours = look_for_repetition(Folds(simulate(Setting(profiled=1.0), random)[0]))
-    assert with_hours.is_proven
-    assert (with_hours.num_vms, with_hours.num_days) == (60, 31)
-    for group in (1, 20):
-        p_values = [
-            look_for_repetition(Folds(simulate(Setting(profiled=0.0, group=group), random)[0])).p_value
-            for _ in range(20)
-        ]
-        assert sum(p is not None and p <= 0.1 for p in p_values) <= 6
-        assert np.mean([p or 0 for p in p_values]) > 0.3
-
-
-def test_repetition_needs_three_blocks() -> None:
-    """With five days there are two blocks, and nothing can be compared."""
-    history = simulate(Setting(num_days=5, profiled=1.0), np.random.default_rng(1))[0]
-    repetition = look_for_repetition(Folds(history))
-    assert repetition.p_value is None
-    assert not repetition.is_proven
-
-
-def test_vms_that_move_together_are_one_cluster_and_those_with_the_same_hours_are_not() -> None:
-    """Two VMs are busy on the same days; a third is busy at the same hour on days of its own."""
-    days = np.zeros((32, 3, 48))
-    random = np.random.default_rng(0)
-    together, alone = random.random(32) < 0.5, random.random(32) < 0.5
-    days[together, :2, 20] = 0.6
-    days[alone, 2, 20] = 0.6
-    cluster = find_clusters(Folds(as_history(days)), np.arange(3))
-    assert cluster[0] == cluster[1] != cluster[2]
-    assert len(find_clusters(Folds(as_history(days)), np.zeros(0, dtype=np.intp))) == 0
 
 
 def estate(days: np.ndarray, today: int) -> tuple[Inventory, Forecast, RiskTable]:
@@ -183,20 +98,6 @@ def test_the_promise_has_a_base_that_is_not_smoothed() -> None:
     assert expected.value < -found[2].today.sum(), (
         "the change exceeds what the model sees today: it needs its own base"
     )
-
-
-def test_observed_risk_is_neither_smoothed_nor_borrowed() -> None:
-    """Plain frequencies; 0 for VMs that are never at risk, unknown for those without enough history."""
-    days = np.concatenate([nightly(3), np.zeros((30, 1, 48))], axis=1)
-    days[:, 2] = 0
-    days[:, 2, 44] = 1.0  # two hours before midnight: smoothing spills into it
-    inventory, forecast, table = estate(days, today=0)
-    observed = observed_risk(inventory, forecast)
-    np.testing.assert_allclose(observed, 30 * days.mean(axis=0), atol=1e-5)
-    assert observed[2, 0] == 0 < table.today[2]
-    evidence = (*forecast.evidence[:3], Evidence.TOO_LITTLE_DATA)
-    assert np.isnan(observed_risk(inventory, replace(forecast, evidence=evidence))[3]).all()
-    assert np.isnan(observed_risk(inventory, replace(forecast, folds=None))).all()
 
 
 def test_the_base_counts_vms_without_history_of_their_own_as_the_model_does() -> None:
