@@ -34,6 +34,7 @@ from .model.rule_windows import Window as Window
 from .model.rules import Rule as Rule
 from .model.rules import Rules as Rules
 from .model.selectors import Selector as Selector
+from .plan import Planner as Planner
 from .plan import diagnose_case as diagnose_case
 from .plan import prepare as prepare
 from .report import plot_at_risk as plot_at_risk
@@ -47,6 +48,7 @@ from .rollout import PlanFiles as PlanFiles
 from .rollout import RollbackScope as RollbackScope
 from .rollout import RunScope as RunScope
 from .solve import NoScheduleError as NoScheduleError
+from .solve import Search as Search
 from .whatif import Scenario as Scenario
 from .whatif.document import Sensitivity as Sensitivity
 from .whatif.document import WhatIf as WhatIf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from optimizer.cli.search import SearchSettings, search_options
 if TYPE_CHECKING:
     from optimizer.estate import Estate
     from optimizer.model.rules import Rules
+    from optimizer.plan import Planner
     from optimizer.whatif import Scenario
 
 KEPT = (
@@ -35,6 +37,82 @@ KEPT = (
 """Options of ``plan`` that a message about ``what-if`` repeats."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person asks: what would change, or how much the prices matter.
+
+    Parameters
+    ----------
+    changes
+        Changes of one scenario, as written.
+    scenarios_file
+        File with several scenarios; None: no file.
+    sensitivity
+        Whether the prices vary instead.
+    """
+
+    changes: tuple[str, ...]
+    scenarios_file: Path | None
+    sensitivity: bool
+
+    def require_one(self) -> None:
+        """Refuse two questions at once, and none.
+
+        Raises
+        ------
+        UsageError
+            The options do not ask one question.
+        """
+        if self.sensitivity and (self.changes or self.scenarios_file):
+            raise click.UsageError(
+                "--sensitivity cannot be combined with KIND=VALUE or --scenarios; run them one at a time"
+            )
+        if not (self.changes or self.scenarios_file or self.sensitivity):
+            raise click.UsageError(
+                "nothing to compare: give a change such as prices.move=0.05, or --scenarios FILE, or --sensitivity"
+            )
+
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Scenarios of the file, then the one of the command line.
+
+        Raises
+        ------
+        ConfigError
+            The file or a change cannot be used.
+        """
+        from optimizer.whatif import Scenario, read_scenarios
+
+        listed = read_scenarios(self.scenarios_file) if self.scenarios_file else ()
+        return (*listed, Scenario.parse(*self.changes)) if self.changes else listed
+
+
+def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument and the options of a question; the command gets a :class:`Question` as ``question``."""
+
+    @click.argument("changes", metavar="[KIND=VALUE]...", nargs=-1)
+    @click.option(
+        "--scenarios",
+        "scenarios_file",
+        type=FILE,
+        help="TOML file of scenarios to compare. Each [[scenario]] has a name and what_if = [KIND=VALUE, ...].",
+    )
+    @click.option(
+        "--sensitivity",
+        is_flag=True,
+        help="Show how the plan changes if each price is halved or doubled, for how many VMs that matters, and which "
+        "starts are the same in every schedule within 1 % of the optimum.",
+    )
+    @wraps(command)
+    def with_question(
+        *args: Any, changes: tuple[str, ...], scenarios_file: Path | None, sensitivity: bool, **kwargs: Any
+    ) -> object:
+        question = Question(changes, scenarios_file, sensitivity)
+        question.require_one()
+        return command(*args, question=question, **kwargs)
+
+    return with_question
+
+
 @click.command(
     "what-if",
     short_help="Show how a plan would change, without writing one.",
@@ -50,19 +128,7 @@ KEPT = (
     ),
 )
 @click.argument("estate", type=ESTATE)
-@click.argument("changes", metavar="[KIND=VALUE]...", nargs=-1)
-@click.option(
-    "--scenarios",
-    "scenarios_file",
-    type=FILE,
-    help="TOML file of scenarios to compare. Each [[scenario]] has a name and what_if = [KIND=VALUE, ...].",
-)
-@click.option(
-    "--sensitivity",
-    is_flag=True,
-    help="Show how the plan changes if each price is halved or doubled, for how many VMs that matters, and which "
-    "starts are the same in every schedule within 1 % of the optimum.",
-)
+@question_options
 @rules_options
 @search_options(gap_percent=0.0)
 @history_option
@@ -71,9 +137,7 @@ KEPT = (
 def what_if(
     screen: Screen,
     estate: str | Path,
-    changes: tuple[str, ...],
-    scenarios_file: Path | None,
-    sensitivity: bool,
+    question: Question,
     rules: Rules,
     search: SearchSettings,
     history: tuple[Path, ...],
@@ -90,24 +154,17 @@ def what_if(
     schedule; the answer still reports all of them.
     """
     from optimizer.estate import open_estate
-    from optimizer.whatif import Scenario, read_scenarios
+    from optimizer.plan import Planner
+    from optimizer.solve import Search
 
-    if sensitivity and (changes or scenarios_file):
-        raise click.UsageError(
-            "--sensitivity cannot be combined with KIND=VALUE or --scenarios; run them one at a time"
-        )
-    if not (changes or scenarios_file or sensitivity):
-        raise click.UsageError(
-            "nothing to compare: give a change such as prices.move=0.05, or --scenarios FILE, or --sensitivity"
-        )
-    scenarios = read_scenarios(scenarios_file) if scenarios_file else ()
-    if changes:
-        scenarios = (*scenarios, Scenario.parse(*changes))
-    opened, settings = open_estate(estate), {**search, "history": history}
-    if sensitivity:
-        _vary_prices(screen, opened, rules, settings, engine)
-    else:
-        _compare(screen, opened, scenarios, rules, settings, engine)
+    scenarios = question.scenarios()  # reports mistakes before the estate is read
+    opened = open_estate(estate)
+    with engine.open() as workers, screen.progress() as progress:
+        planner = Planner(Search(**search), workers, progress, screen.tell)
+        if question.sensitivity:
+            _vary_prices(screen, opened, rules, history, planner)
+        else:
+            _compare(screen, opened, scenarios, rules, history, planner)
 
 
 def _compare(
@@ -115,34 +172,25 @@ def _compare(
     estate: Estate,
     scenarios: Sequence[Scenario],
     rules: Rules,
-    settings: dict[str, Any],
-    engine: EngineChoice,
+    history: Sequence[Path],
+    planner: Planner,
 ) -> None:
     from optimizer.report import render_what_if
     from optimizer.workflow import what_if
 
-    with engine.open() as workers, screen.progress() as progress:
-        answer = what_if(
-            estate,
-            scenarios,
-            rules,
-            engine=workers,
-            progress=progress,
-            tell=screen.tell,
-            tell_of_scenario=screen.tell_of_scenario,
-            **settings,
-        )
+    answer = what_if(
+        estate, scenarios, rules, history=history, planner=planner, tell_of_scenario=screen.tell_of_scenario
+    )
     screen.show(render_what_if(answer), answer.model_dump_json(indent=1))
     if any(scenario.no_schedule is not None for scenario in answer.scenarios):
         sys.exit(NO_SCHEDULE)
 
 
-def _vary_prices(screen: Screen, estate: Estate, rules: Rules, settings: dict[str, Any], engine: EngineChoice) -> None:
+def _vary_prices(screen: Screen, estate: Estate, rules: Rules, history: Sequence[Path], planner: Planner) -> None:
     from optimizer.report import render_sensitivity
     from optimizer.workflow import sensitivity
 
-    with engine.open() as workers, screen.progress() as progress:
-        answer = sensitivity(estate, rules, engine=workers, progress=progress, tell=screen.tell, **settings)
+    answer = sensitivity(estate, rules, history=history, planner=planner)
     screen.show(render_sensitivity(answer), answer.model_dump_json(indent=1))
 
 

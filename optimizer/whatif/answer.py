@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from optimizer.engine import SERIAL, Engine
 from optimizer.estate import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan import Case, Planned, Planner, Tell, plan_case
-from optimizer.ports import Progress, ignore, no_progress
+from optimizer.ports import ignore
 from optimizer.risk.forecast import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
 from optimizer.whatif.apply import apply_scenario
@@ -22,20 +21,17 @@ from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_
 from optimizer.whatif.document import NewVm, Noticed, PlanFigures, Range, ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario
 
+PROVING = Planner(Search(gap=0.0))
+"""Planner that goes on until plans are proven optimal or its effort is used up, so that small differences show."""
+
 
 def what_if(
     estate: Estate,
     scenarios: Sequence[Scenario],
     rules: Rules | None = None,
     *,
-    seed: int = 0,
-    effort: int = Search.effort,
-    gap: float = 0.0,
-    time_limit_seconds: float | None = None,
     history: str | Path | Iterable[str | Path] = (),
-    engine: Engine = SERIAL,
-    progress: Progress = no_progress,
-    tell: Tell = ignore,
+    planner: Planner = PROVING,
     tell_of_scenario: Callable[[str], Tell] = lambda _: ignore,
 ) -> WhatIf:
     """Plan an estate as it is and as it would be, and report the differences.
@@ -51,19 +47,13 @@ def what_if(
         Scenarios to compare; :meth:`Scenario.parse` parses the text of the command line.
     rules
         Rules without the scenarios.  None: the defaults.
-    seed, effort, gap, time_limit_seconds
-        Settings of the solver, for each plan.  The default gap of 0 makes sure that even small differences show.
     history
         Journals, applied plans, or folders with journals; see :func:`optimizer.workflow.make_plan`.
-    engine
-        Engine on which independent parts run.
-    progress
-        Called with the progress of the work.
-    tell
-        Called with each reason why the present rules allow no schedule, and each way to make one possible, as soon as
-        it is proven.
+    planner
+        How each plan is made.  Give its search a gap of 0, as the default has, if small differences matter.
     tell_of_scenario
-        Returns the same kind of function for the scenario of a given name.
+        Returns, for the name of a scenario, a function that is called with each reason why the scenario has no
+        schedule, and with each way to make one possible, as soon as it is proven.
 
     Raises
     ------
@@ -74,7 +64,6 @@ def what_if(
     """
     rules = rules if rules is not None else Rules()
     changed = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
-    planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
     base = plan_case(planner, estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [

@@ -12,14 +12,15 @@ import optimizer
 def main(folder: str) -> None:
     """Ask an estate."""
     estate = optimizer.open_estate(folder)
+    planner = optimizer.Planner(optimizer.Search(effort=1, gap=0.0), engine=optimizer.SERIAL)
     answer = optimizer.what_if(
-        estate, [optimizer.Scenario.parse("prices.move=0.5", name="moves are expensive")], effort=1
+        estate, [optimizer.Scenario.parse("prices.move=0.5", name="moves are expensive")], planner=planner
     )
     assert_type(answer, optimizer.WhatIf)
     assert_type(answer.scenarios_frame(), pl.DataFrame)
     assert_type(answer.scenarios[0].start_changes_frame(), pl.DataFrame)
     assert_type(answer.base.captured, float)
-    sensitivity = optimizer.sensitivity(estate, effort=1, engine=optimizer.SERIAL)
+    sensitivity = optimizer.sensitivity(estate, planner=planner)
     assert_type(sensitivity, optimizer.Sensitivity)
     assert_type(sensitivity.prices_frame(), pl.DataFrame)
     assert_type(sensitivity.vms_frame(), pl.DataFrame)

@@ -10,6 +10,8 @@ import polars as pl
 
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.intake.estate_import import import_estate
+from optimizer.plan import Planner
+from optimizer.solve import Search
 from tests.plan.estates import load_of, write_rows
 
 Row = tuple[str, str, str, str, str]
@@ -45,6 +47,11 @@ def tiny_estate(folder: Path, rows: Sequence[Row], nights: Mapping[str, float] |
     frame.write_parquet(folder / "load.parquet")
     import_estate(write_rows(folder / "vms.csv", written), folder / "load.parquet", folder / "estate")
     return open_estate(folder / "estate")
+
+
+def planner_of(effort: int, seed: int = 0) -> Planner:
+    """Return a planner with little effort, which stops at a proof only."""
+    return Planner(Search(seed, effort, gap=0.0))
 
 
 def everything(folder: Path) -> dict[str, bytes]:

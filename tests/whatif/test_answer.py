@@ -23,9 +23,9 @@ from optimizer.workflow import make_plan
 from tests.plan.estates import imported_estate
 from tests.plan.planned import Planned
 from tests.prices import FIXED_PRICES
-from tests.whatif.examples import everything, is_night, tiny_estate
+from tests.whatif.examples import everything, is_night, planner_of, tiny_estate
 
-EFFORT = 3
+PLANNER = planner_of(3)
 PAIR = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault-a", "nightly", "23:00")]
 """Two VMs that meet in 5 half hours: 5 x 0.02 and 0.01 for the vault; a move is 0.1 for a policy and 0.02."""
 
@@ -33,7 +33,7 @@ PAIR = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault
 def ask(estate: Estate, *changes: str, rules: Rules | None = None) -> tuple[WhatIf, ScenarioAnswer]:
     """Ask one scenario of these changes; without rules at prices that the figures here are worked out with."""
     rules = rules if rules is not None else Rules(prices=FIXED_PRICES)
-    answer = what_if(estate, [Scenario.parse(*changes)], rules, effort=EFFORT)
+    answer = what_if(estate, [Scenario.parse(*changes)], rules, planner=PLANNER)
     return answer, answer.scenarios[0]
 
 
@@ -227,7 +227,7 @@ NOTHING = [
 def test_a_scenario_of_nothing_changes_nothing(imported: Planned, changes: list[str], moves: int, seed: int) -> None:
     """Changes that leave everything as it is answer with the base plan, whatever the rules and the seed."""
     rules = Rules(max_moves=moves)
-    answer = what_if(imported.estate, [Scenario.parse(*changes)], rules, effort=2, seed=seed)
+    answer = what_if(imported.estate, [Scenario.parse(*changes)], rules, planner=planner_of(2, seed))
     (one,) = answer.scenarios
     assert one.plan == answer.base
     assert one.start_changes == one.new_vms == one.broken == one.notes == ()
@@ -240,8 +240,8 @@ def test_nothing_is_written_and_the_answer_repeats(two_vaults: Estate) -> None:
     """The estate folder is as it was, and the same questions get the same answers."""
     before = everything(two_vaults.path)
     scenarios = [Scenario.parse("lose-vault=vault-a", "add-vms=vault=vault-b,count=5", "prices.move=0")]
-    first = what_if(two_vaults, scenarios, effort=EFFORT)
-    assert first == what_if(two_vaults, scenarios, effort=EFFORT)
+    first = what_if(two_vaults, scenarios, planner=PLANNER)
+    assert first == what_if(two_vaults, scenarios, planner=PLANNER)
     assert everything(two_vaults.path) == before
     assert first.scenarios[0].plan is not None
     assert first.scenarios[0].plan.vms == 9
@@ -277,8 +277,8 @@ def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
     known = plan.settings.model_copy(update={"recently_moved": {entry.vm: day for entry in plan.schedule}})
     write_plan(with_fingerprint(plan.model_copy(update={"settings": known})), tmp_path / "old.json")
     asked = [Scenario.parse("prices.snapshot_overlap=0.0152")]
-    free = what_if(estate, asked, effort=2)
-    held = what_if(estate, asked, effort=2, history=[tmp_path / "old.json"])
+    free = what_if(estate, asked, planner=planner_of(2))
+    held = what_if(estate, asked, planner=planner_of(2), history=[tmp_path / "old.json"])
     assert held.base.moved < free.base.moved
     before, after = free.scenarios[0].plan, held.scenarios[0].plan
     assert before is not None

@@ -11,7 +11,7 @@ from optimizer.whatif.answer import what_if
 from optimizer.whatif.document import PriceAnswer, Sensitivity, WhatIf
 from optimizer.whatif.price_changes import sensitivity
 from optimizer.whatif.scenario import Scenario
-from tests.whatif.examples import tiny_estate
+from tests.whatif.examples import planner_of, tiny_estate
 
 ROWS = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault-a", "nightly", "23:00")]
 
@@ -25,13 +25,13 @@ def answer(tmp_path_factory: pytest.TempPathFactory) -> WhatIf:
         Scenario.parse("prices.snapshot_overlap=0.5", name="higher price"),
         Scenario.parse("forbid=2026-02-24..2026-03-02 20:00-06:00", name="no nights"),
     ]
-    return what_if(estate, scenarios, rules, effort=2)
+    return what_if(estate, scenarios, rules, planner=planner_of(2))
 
 
 @pytest.fixture(scope="module")
 def prices(tmp_path_factory: pytest.TempPathFactory) -> Sensitivity:
     """Ask for the sensitivity of two VMs."""
-    return sensitivity(tiny_estate(tmp_path_factory.mktemp("prices"), ROWS), effort=2)
+    return sensitivity(tiny_estate(tmp_path_factory.mktemp("prices"), ROWS), planner=planner_of(2))
 
 
 def test_scenarios_are_a_data_frame(answer: WhatIf) -> None:

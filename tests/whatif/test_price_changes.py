@@ -9,14 +9,14 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.whatif.price_changes import sensitivity
 from tests.prices import FIXED_PRICES
-from tests.whatif.examples import tiny_estate
+from tests.whatif.examples import planner_of, tiny_estate
 
 
 def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
     """A pair that stays for 0.11 against 0.12 parts where overlap is doubled or a policy or the move is cheaper."""
     rows = [(f"web-{n}", "web", "vault-a", "nightly", "23:00") for n in (1, 2)]
     rules = Rules(prices={**FIXED_PRICES, "snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
-    answer = sensitivity(tiny_estate(tmp_path, rows), rules, effort=5)
+    answer = sensitivity(tiny_estate(tmp_path, rows), rules, planner=planner_of(5))
     assert answer.base.cost.total == pytest.approx(0.11)
     found = {(one.price, one.factor): one for one in answer.prices}
     parts = {key for key, one in found.items() if one.vms_changed}
@@ -40,7 +40,9 @@ def test_a_price_of_nothing_has_no_half(tmp_path: Path) -> None:
     """Prices of 0 are left out, as twice nothing is nothing."""
     estate = tiny_estate(tmp_path, [("web-1", "web", "vault-a", "nightly", "23:00")])
     answer = sensitivity(
-        estate, Rules(prices={**FIXED_PRICES, "move": 0.0, "snapshot_overlap": 0.0, "all_at_once": 0.0}), effort=2
+        estate,
+        Rules(prices={**FIXED_PRICES, "move": 0.0, "snapshot_overlap": 0.0, "all_at_once": 0.0}),
+        planner=planner_of(2),
     )
     assert {one.price for one in answer.prices} == {"vault_peak", "policy_write"}
 
@@ -49,7 +51,9 @@ def test_a_busy_vm_must_move_and_a_pinned_one_is_fixed(tmp_path: Path) -> None:
     """What is at risk every night leaves in every good schedule; what is pinned stays; the rest is not decided."""
     rows = [(f"vm-{n}", f"s{n}", "vault-a", "nightly", "23:00") for n in (1, 2, 3)]
     estate = tiny_estate(tmp_path, rows, {"vm-1": 97.0})
-    answer = sensitivity(estate, Rules(rule=(Rule(name="stays", where={"name": "vm-2"}, pin=True),)), effort=5)
+    answer = sensitivity(
+        estate, Rules(rule=(Rule(name="stays", where={"name": "vm-2"}, pin=True),)), planner=planner_of(5)
+    )
     busy, pinned, free = answer.vms
     assert busy.must_move
     assert busy.today not in busy.starts_possible
@@ -65,8 +69,8 @@ def test_every_vm_and_every_price_is_answered(tmp_path: Path) -> None:
     """Every row is priced at its own price, no plan is dearer than the base plan kept, and the answer repeats."""
     rows = [(f"vm-{n}", f"s{n % 3}", f"vault-{'ab'[n % 2]}", "nightly", "23:00") for n in range(9)]
     estate = tiny_estate(tmp_path, rows, {"vm-1": 97.0, "vm-4": 97.0})
-    answer = sensitivity(estate, effort=1)
-    assert answer == sensitivity(estate, effort=1)
+    answer = sensitivity(estate, planner=planner_of(1))
+    assert answer == sensitivity(estate, planner=planner_of(1))
     assert [one.vm for one in answer.vms] == [row[0] for row in rows]
     assert len(answer.prices) == 12
     for one in answer.prices:
