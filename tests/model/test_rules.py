@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -11,12 +10,12 @@ import jsonschema
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from optimizer.model.inventory import Vault, Vm
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules
-from optimizer.model.selectors import Selector, set_of
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import WEEKDAYS
 
 VM = Vm(
@@ -145,42 +144,6 @@ def test_a_rule_is_dumped_with_what_was_written_alone() -> None:
     assert Rule.model_validate(rule).model_dump(mode="json") == rule
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        {},
-        {"name": "sql-*"},
-        {"name": "SQL-0?"},
-        {"tag": {"env": "[Prod]*"}},
-        {"tag": {"tier": "DB"}},
-        {"tag": {"tier": "d*", "APP": "shop"}},
-        {"service": "shop", "vault": "RSV-1", "subscription": "S-1", "resource_group": "rg-*", "os": "windows"},
-    ],
-)
-def test_a_selector_takes_the_vm(where: dict[str, Any]) -> None:
-    """Criteria are compared without regard to case, with wildcards, and none at all takes every VM."""
-    assert Selector.model_validate(where).matches(VM, VAULT)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        {"name": "sql"},
-        {"name": "sql-[0]1"},
-        {"tag": {"tier": "web"}},
-        {"tag": {"owner": "*"}},
-        {"tag": {"tier": "db", "app": "crm"}},
-        {"name": "sql-*", "os": "Linux"},
-        {"service": "shop", "vault": "rsv-2"},
-        {"subscription": "s-2"},
-        {"resource_group": "shop"},
-    ],
-)
-def test_a_selector_leaves_the_vm(where: dict[str, Any]) -> None:
-    """One criterion that does not hold is enough; a tag that the VM lacks does not match even ``*``."""
-    assert not Selector.model_validate(where).matches(VM, VAULT)
-
-
 @given(WINDOWS)
 def test_a_window_is_as_long_as_the_clock_says(document: dict[str, Any]) -> None:
     """The length is what passes from ``from`` until the clock next shows ``to``."""
@@ -192,43 +155,11 @@ def test_a_window_is_as_long_as_the_clock_says(document: dict[str, Any]) -> None
     assert window.minutes == length
 
 
-@pytest.mark.parametrize(
-    ("window", "begins"),
-    [
-        ({}, [True, True, True]),
-        ({"days": ["Monday"]}, [True, False, False]),
-        ({"dates": ["2026-01-06"]}, [False, True, False]),
-        ({"days": ["Monday"], "dates": ["2026-01-06", "2026-01-05"]}, [True, False, False]),
-    ],
-)
-def test_a_window_begins_on_its_days_and_dates(window: dict[str, Any], begins: list[bool]) -> None:
-    """Days and dates both restrict on which local dates a window begins."""
-    read = Window.model_validate({"from": "20:00", "to": "06:00", **window})
-    assert [read.begins_on(date(2026, 1, day)) for day in (5, 6, 7)] == begins
-
-
-def test_windows_of_python_may_count_minutes() -> None:
-    """The Python API may give minutes under the names of the attributes; a file's numbers stay forbidden."""
-    assert Window.model_validate({"start": 1200, "end": 360}) == Window.model_validate(
-        {"from": "20:00", "to": "06:00"}
-    )
-    with pytest.raises(ValidationError, match="from = 1200 is no time of day"):
-        Window.model_validate({"from": 1200, "to": 360})
-
-
 def test_how_often_policies_may_be_written() -> None:
     """Fifty policies a day in each vault, unless the planner says otherwise."""
     assert (PolicyLimits().max_writes_per_day, PolicyLimits().scope) == (50, "vault")
     rules = Rules.model_validate(tomllib.loads('policies = { max_writes_per_day = 20, scope = "subscription" }'))
     assert (rules.policies.max_writes_per_day, rules.policies.scope) == (20, "subscription")
-
-
-def test_a_set_is_named_by_a_pattern_or_by_criteria() -> None:
-    """Text is a pattern of VM names; a VM is in the first set that it fits, or in none."""
-    rule = Rule(name="n", order=("web-*", Selector(tag={"tier": "db"}), "*-01"))
-    assert set_of(rule.order_sets, VM, VAULT, None) == 1
-    assert set_of(rule.order_sets, replace(VM, tags={}), VAULT, None) == 2
-    assert set_of(rule.order_sets, replace(VM, tags={}, name="x"), VAULT, None) is None
 
 
 @pytest.mark.parametrize(
