@@ -111,7 +111,7 @@ class Workspaces:
         values = {metric: np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32) for metric in metrics}
         names = {"vms": json.dumps([ArmId(vm_id).key for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
         what = f"read the load of {len(vm_ids)} {'VM' if len(vm_ids) == 1 else 'VMs'} on {day}"
-        failed: dict[str, Refusal] = {}
+        failed: dict[ArmId, Refusal] = {}
         points = 0
         for workspace, query in product(self._workspaces, (INSIGHTS, PERF)):
             rows, complaint = self._load_rows(what, workspace, query.format(**names), (start, end))

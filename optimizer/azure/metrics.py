@@ -75,7 +75,7 @@ class Batch:
     end: datetime
 
     @property
-    def vm_ids(self) -> tuple[str, ...]:
+    def vm_ids(self) -> tuple[ArmId, ...]:
         """VM ids of the request."""
         return tuple(target.vm_id for target in self.targets)
 

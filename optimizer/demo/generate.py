@@ -13,6 +13,7 @@ from optimizer.demo.drawn_load import draw_behaviour, draw_day
 from optimizer.demo.fleet import Fleet, build_fleet
 from optimizer.estate import EstateWriter
 from optimizer.files import require_local
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
 from optimizer.ports import Clock
@@ -85,7 +86,7 @@ class _History:
         self._runs = draw_runs(rng, fleet, self._first, DEMO_AS_OF)
         self._trouble = draw_trouble(rng, fleet, num_days)
         self._order = sorted(range(len(fleet.vms)), key=lambda vm: fleet.vms[vm].id)
-        self._vm_ids = tuple(fleet.vms[vm].id for vm in self._order)
+        self._vm_ids = tuple(ArmId(fleet.vms[vm].id) for vm in self._order)
 
     def write_day(self, writer: EstateWriter, number: int) -> pl.DataFrame:
         """Add the load of a day to an estate, and return the outcomes of its backups."""

@@ -1,5 +1,4 @@
 from .document import EstateDocument as EstateDocument
-from .document import read_document as read_document
 from .folder import Estate as Estate
 from .folder import open_estate as open_estate
 from .load_store import LoadStore as LoadStore
@@ -7,5 +6,7 @@ from .load_store import VmLoad as VmLoad
 from .parts import JOB_SCHEMA as JOB_SCHEMA
 from .parts import encode_day as encode_day
 from .parts import to_arrays as to_arrays
+from .vm_names import find_vm as find_vm
+from .vm_names import no_such_vm as no_such_vm
 from .writer import EstateWriter as EstateWriter
 from .writer import require_free_folder as require_free_folder

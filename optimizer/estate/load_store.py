@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from optimizer.estate.document import LoadPart
 from optimizer.estate.parts import find_rows, names_in_parts, read_part, to_arrays
-from optimizer.estate.vm_names import find_vm, no_such_vm
+from optimizer.estate.vm_names import find_vm, names_of, no_such_vm
 from optimizer.files import Location
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import METRICS, DayLoad, FloatArray, Metric, blank, merge_days, to_day
 
 
@@ -37,7 +39,7 @@ class VmLoad:
         no power states.
     """
 
-    vm_id: str
+    vm_id: ArmId
     dates: tuple[date, ...]
     cpu_percent: FloatArray
     mem_percent: FloatArray
@@ -65,6 +67,7 @@ class LoadStore:
         self._folder = folder
         self._vms_of_estate = vms_of_estate
         self._parts: dict[date, list[LoadPart]] = {}
+        self._last_ids: tuple[pl.Series, tuple[ArmId, ...]] | None = None
         for part in sorted(parts, key=lambda part: (part.date, part.path)):
             self._parts.setdefault(part.date, []).append(part)
 
@@ -111,8 +114,14 @@ class LoadStore:
         days = []
         for part in self._parts.get(day, ()):
             frame = read_part(self._folder, part, vm_ids)
-            days.append(to_day(day, tuple(frame["vm"].to_list()), to_arrays(frame)))
+            days.append(to_day(day, self._ids_of(frame["vm"]), to_arrays(frame)))
         return merge_days(days) if days else to_day(day, (), {})
+
+    def _ids_of(self, names: pl.Series) -> tuple[ArmId, ...]:
+        """Ids of a part; most parts list the same VMs as the part before, whose ids are used again."""
+        if self._last_ids is None or not names.equals(self._last_ids[0]):
+            self._last_ids = names, tuple(map(ArmId, names.to_list()))
+        return self._last_ids[1]
 
     def read_vm(self, vm: str) -> VmLoad:
         """Load of one VM over the whole history; without days if the estate has no load of the VM.
@@ -136,7 +145,7 @@ class LoadStore:
         dates = tuple(day.date for day in days)
         return VmLoad(vm_id, dates, **arrays, **missing)  # type: ignore[arg-type]  # as in to_day
 
-    def _days_of(self, vm_id: str) -> list[DayLoad]:
+    def _days_of(self, vm_id: ArmId) -> list[DayLoad]:
         """Days with load of one VM, ascending."""
         parts = self._all_parts()
         by_date: dict[date, list[DayLoad]] = {}
@@ -146,10 +155,10 @@ class LoadStore:
         return [merge_days(same_day) for same_day in by_date.values()]
 
     @cached_property
-    def _vm_ids(self) -> tuple[str, ...]:
-        return tuple(self._vms_of_estate())
+    def _names(self) -> dict[ArmId, str]:
+        return names_of(self._vms_of_estate())
 
-    def _find(self, vm: str) -> str:
+    def _find(self, vm: str) -> ArmId:
         """Id of a VM of the estate, or of one whose load was kept after the VM was gone.
 
         Raises
@@ -157,12 +166,12 @@ class LoadStore:
         DataError
             There is no such VM, or several VMs have the name.
         """
-        if (known := find_vm(vm, self._vm_ids)) is not None:
+        if (known := find_vm(vm, self._names)) is not None:
             return known
-        with_load = names_in_parts(self._folder, self._all_parts())
+        with_load = names_of(names_in_parts(self._folder, self._all_parts()))
         if (kept := find_vm(vm, with_load)) is not None:
             return kept
-        raise no_such_vm(vm, (*self._vm_ids, *with_load))
+        raise no_such_vm(vm, (*self._names.values(), *with_load.values()))
 
 
 def _stacked(days: Sequence[DayLoad], metric: Metric) -> npt.NDArray[np.float32] | npt.NDArray[np.int8] | None:

@@ -38,11 +38,8 @@ _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 def encode_day(load: DayLoad) -> bytes:
     """Encode one day of load as Parquet: values rounded to 0.01, one row per VM, without metrics that are None."""
-    columns: dict[str, object] = {"vm": pl.Series(load.vm_ids, dtype=pl.String)}
-    for metric in METRICS:
-        values = getattr(load, metric)
-        if values is None:
-            continue
+    columns: dict[str, object] = {"vm": pl.Series(list(map(str, load.vm_ids)), dtype=pl.String)}
+    for metric, values in load.stated().items():
         columns[metric] = values if metric == "running" else np.round(values, 2).astype(np.float32, copy=False)
     return encode(pl.DataFrame(columns))
 

@@ -68,7 +68,7 @@ class EstateWriter:
         """
         if not load.vm_ids:
             return
-        self._columns |= {metric for metric in METRICS if getattr(load, metric) is not None}
+        self._columns |= load.stated().keys()
         old = self._old.load if self._old else ()
         part = self._add(f"load/date={load.date.isoformat()}", encode_day(load), len(load.vm_ids), [*old, *self._load])
         self._load.append(LoadPart(**part.model_dump(), date=load.date))

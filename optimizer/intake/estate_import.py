@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from optimizer.arm import Source
 from optimizer.errors import DataError, EstateError
-from optimizer.estate import EstateDocument, EstateWriter, LoadStore, read_document, require_free_folder
+from optimizer.estate import EstateDocument, EstateWriter, open_estate, require_free_folder
 from optimizer.files import require_local
 from optimizer.intake.import_report import ImportReport, make_report, some
 from optimizer.intake.known_load import KnownLoad
@@ -141,7 +141,7 @@ def _import(
         taken = _as_of(options.get("as_of"), overview, old)
         _require_common_vm(origin[0], load, listing, overview.names)
         counts = _write(listing, file, overview, out, old, taken, options)
-    history = {part.date for part in read_document(out).load}
+    history = {part.date for part in open_estate(out).document.load}
     report = make_report(listing, file, overview, counts, taken, history)
     if options.get("as_of") is None and (note := _note_on_future(taken, options.get("clock", SYSTEM_CLOCK))):
         return replace(report, notes=(*report.notes, note))
@@ -156,7 +156,7 @@ def _open_old(out: Path, source: Source) -> EstateDocument:
     EstateError
         There is no estate, or one from another source.
     """
-    old = read_document(out)
+    old = open_estate(out).document
     if old.source != source:
         raise EstateError(
             f"{out} holds an estate from {_COMMANDS[old.source]}, and this import would add to it from "
@@ -189,14 +189,14 @@ def _write(
     counts, problems = LoadCounts(), Problems(str(file.path))
     drop = options.get("drop_invalid", False)
     with EstateWriter(out, old) as writer:
-        known = KnownLoad(LoadStore(out, old.load if old else ()), problems)
+        known = KnownLoad(open_estate(out).load, problems) if old else None
         for day in file.read(overview, listing.vm_ids, counts, problems, drop_invalid=drop, find=listing.find):
             counts.add_day(day)
-            fresh = known.without(day)
+            fresh = known.without(day) if known else day
             if not problems:
                 writer.add_load(fresh)
                 counts.days += bool(fresh.vm_ids)
-        counts.known_rows = known.repeated
+        counts.known_rows = known.repeated if known else 0
         problems.raise_any()
         writer.commit(listing.resources(as_of), created_at=options.get("clock", SYSTEM_CLOCK).now())
     return counts

@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.estate import LoadStore
 from optimizer.intake.problems import Problems
-from optimizer.model.load import METRICS, DayLoad, Metric, is_unknown
+from optimizer.model.load import DayLoad, Metric, is_unknown, to_day
 from optimizer.model.timegrid import BIN_MINUTES, format_minute
+from optimizer.ports import LoadSource
 
 
 class KnownLoad:
@@ -24,7 +24,7 @@ class KnownLoad:
         Faults of the new load; samples that contradict the estate are added.
     """
 
-    def __init__(self, store: LoadStore, problems: Problems) -> None:
+    def __init__(self, store: LoadSource, problems: Problems) -> None:
         self._store, self._problems = store, problems
         self.repeated = 0
         """Number of VM-days so far that the estate knows completely."""
@@ -41,17 +41,12 @@ class KnownLoad:
         rows = {vm: row for row, vm in enumerate(old.vm_ids)}
         theirs = np.array([rows.get(vm, -1) for vm in day.vm_ids], dtype=np.int64)
         both = np.flatnonzero(theirs >= 0)
-        if not both.size:
-            return day
         is_new = theirs < 0
-        for metric in METRICS:
-            if getattr(day, metric) is not None:
-                is_new[both] |= self._compare(day, old, metric, both, theirs[both])
+        for metric in day.stated():
+            is_new[both] |= self._compare(day, old, metric, both, theirs[both])
         self.repeated += int((~is_new).sum())
-        keep = np.flatnonzero(is_new)
-        stated = {metric: values for metric in METRICS if (values := getattr(day, metric)) is not None}
-        kept = {metric: values[keep] for metric, values in stated.items()}
-        return DayLoad(day.date, tuple(day.vm_ids[row] for row in keep), **kept)
+        kept = {metric: values[is_new] for metric, values in day.stated().items()}
+        return to_day(day.date, tuple(day.vm_ids[row] for row in np.flatnonzero(is_new)), kept)
 
     def _compare(
         self, day: DayLoad, old: DayLoad, metric: Metric, mine: npt.NDArray[np.intp], theirs: npt.NDArray[np.int64]

@@ -43,7 +43,7 @@ class Listing:
     policies: tuple[Resource, ...]
     protected_items: tuple[Resource, ...]
     vms: tuple[Resource, ...]
-    vm_ids: tuple[str, ...]
+    vm_ids: tuple[ArmId, ...]
     vault_settings: tuple[Resource, ...] = ()
     missing_vms: dict[ArmId, Absence] = field(default_factory=dict)
     namesakes: tuple[str, ...] = ()
@@ -64,23 +64,23 @@ class Listing:
         )
 
     @cached_property
-    def _ids(self) -> dict[ArmId, str]:
-        return {ArmId(vm_id): vm_id for vm_id in self.vm_ids}
+    def _ids(self) -> dict[ArmId, ArmId]:
+        return {vm_id: vm_id for vm_id in self.vm_ids}
 
     @cached_property
     def _by_name(self) -> dict[Caseless, str | None]:
-        return by_name({"id": vm_id} for vm_id in (*self.vm_ids, *self.namesakes))
+        return by_name({"id": str(vm_id)} for vm_id in (*self.vm_ids, *self.namesakes))
 
     @cached_property
-    def _by_place(self) -> dict[Caseless, list[str]]:
+    def _by_place(self) -> dict[Caseless, list[ArmId]]:
         """VM ids by ``group/name``."""
-        found: dict[Caseless, list[str]] = {}
+        found: dict[Caseless, list[ArmId]] = {}
         for key, vm_id in self._ids.items():
             if group := key.resource_group:
                 found.setdefault(Caseless(f"{group}/{key.name}"), []).append(vm_id)
         return found
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str) -> ArmId | None:
         """VM id for a name in the load: an id, ``group/name``, or a name that only one VM has.
 
         A name with a group also matches a VM without a group, but never one in another group.
@@ -91,12 +91,12 @@ class Listing:
         group, _, short = name.rpartition("/")
         return self._find_in_group(key, short) if group else self._find_by_name(short)
 
-    def _find_by_name(self, name: str) -> str | None:
+    def _find_by_name(self, name: str) -> ArmId | None:
         """VM that alone has a name, if its load is read."""
         vm_id = self._by_name.get(Caseless(name))
-        return vm_id if vm_id and ArmId(vm_id) in self._ids else None
+        return self._ids.get(ArmId(vm_id)) if vm_id else None
 
-    def _find_in_group(self, place: ArmId, name: str) -> str | None:
+    def _find_in_group(self, place: ArmId, name: str) -> ArmId | None:
         """VM at ``group/name``, or else one that is known by its name only."""
         if inside := self._by_place.get(place):
             return inside[0] if len(inside) == 1 else None

@@ -16,12 +16,13 @@ def source_vm(item: Resource) -> ArmId:
     return vm_of_item(properties_of(item))
 
 
-def spelling_of(vms: Iterable[Resource], protected_items: Iterable[Resource]) -> dict[ArmId, str]:
+def spelling_of(vms: Iterable[Resource], protected_items: Iterable[Resource]) -> dict[ArmId, ArmId]:
     """Spelling of the ids of VMs, those of VM resources before those that items state.
 
-    Where a VM occurs several times, its first spelling counts.
+    Where a VM occurs several times, its first spelling counts. The keys are equal to the values; the values have the
+    spelling.
     """
-    spelt: dict[ArmId, str] = {}
+    spelt: dict[ArmId, ArmId] = {}
     for vm_id in chain(map(id_of, vms), filter(None, map(source_vm, protected_items))):
-        spelt.setdefault(vm_id, str(vm_id))
+        spelt.setdefault(vm_id, vm_id)
     return spelt

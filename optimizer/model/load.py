@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.timegrid import BINS_PER_DAY
 
 FloatArray = npt.NDArray[np.float32]
@@ -23,7 +24,8 @@ Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
 FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
 METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
 
-Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
+Values = npt.NDArray[np.float32] | npt.NDArray[np.int8]
+Arrays = Mapping[Metric, Values] | Mapping[str, Values]
 """Values of each metric, shape (V, 288)."""
 
 
@@ -47,19 +49,24 @@ class DayLoad:
     """
 
     date: date
-    vm_ids: tuple[str, ...]
+    vm_ids: tuple[ArmId, ...]
     cpu_percent: FloatArray
     mem_percent: FloatArray
     cpu_max: FloatArray | None = None
     mem_max: FloatArray | None = None
     running: npt.NDArray[np.int8] | None = None
 
+    def stated(self) -> dict[Metric, Values]:
+        """Values of the metrics that the source has, shape (V, 288)."""
+        values: dict[Metric, Values | None] = {metric: getattr(self, metric) for metric in METRICS}
+        return {metric: array for metric, array in values.items() if array is not None}
 
-def to_day(day: date, vm_ids: tuple[str, ...], arrays: Arrays) -> DayLoad:
+
+def to_day(day: date, vm_ids: tuple[ArmId, ...], arrays: Arrays) -> DayLoad:
     """Load of a day; a required metric that no part has is unknown in every bin."""
     unknown = np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32)
-    metrics = {"cpu_percent": unknown, "mem_percent": unknown, **arrays}
-    return DayLoad(day, vm_ids, **metrics)  # type: ignore[arg-type]  # the keys are METRICS, each of its own dtype
+    metrics: dict[str, Any] = {"cpu_percent": unknown, "mem_percent": unknown}
+    return DayLoad(day, vm_ids, **metrics | {str(metric): values for metric, values in arrays.items()})
 
 
 def is_unknown(metric: str, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
@@ -84,15 +91,12 @@ def merge_days(days: list[DayLoad]) -> DayLoad:
     """
     if len(days) == 1:
         return days[0]
-    vm_ids = tuple(sorted(set().union(*(day.vm_ids for day in days))))
+    vm_ids = tuple(sorted(set().union(*(day.vm_ids for day in days)), key=str))
     index = {vm: row for row, vm in enumerate(vm_ids)}
-    merged: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = {}
+    merged: dict[Metric, Values] = {}
     for day in days:
         rows = np.array([index[vm] for vm in day.vm_ids], dtype=np.int64)
-        for metric in METRICS:
-            values = getattr(day, metric)
-            if values is None:
-                continue
+        for metric, values in day.stated().items():
             target = merged.setdefault(metric, blank(metric, len(vm_ids)))
             old = target[rows]
             target[rows] = np.where(is_unknown(metric, old), values, old)

@@ -184,7 +184,7 @@ def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path, status:
     )
     with _cloud(truth, settings=settings) as emulator:
         report = _pull(emulator, truth, tmp_path / "estate")
-    assert report.failed.keys() == {refused, erring}
+    assert report.failed.keys() == {ArmId(refused), ArmId(erring)}
     assert all(why.startswith("request failed: ") for why in report.failed.values())
     mine = open_estate(tmp_path / "estate")
     assert mine.document.load_gaps.keys() >= {ArmId(refused), ArmId(erring)}

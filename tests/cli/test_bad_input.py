@@ -370,7 +370,7 @@ BAD = {
     ),
     "a VM that the plan does not have": Bad(
         then(nothing, "explain", Path("plan.json"), "web-2"),
-        ("none of the 2 VMs of the plan has the name or ARM id 'web-2'", "did you mean 'web-1'"),
+        ("no VM has the name or ARM id 'web-2'", "did you mean 'web-1'"),
     ),
     # where nothing can be written
     "an estate below a file": Bad(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad, to_day
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
@@ -160,7 +161,7 @@ def find_intervals(samples: Samples, num_vms: int) -> Intervals:
     return Intervals(np.where(unclear, common, own).astype(np.int64), distances)
 
 
-def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[str], minutes: Ints) -> Iterator[DayLoad]:
+def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[ArmId], minutes: Ints) -> Iterator[DayLoad]:
     """Convert samples to 5-minute bins, day by day, without days and VMs that have no known bin.
 
     Parameters

@@ -69,7 +69,7 @@ class LoadCounts:
     days: int = 0
     unsorted: bool = False
     intervals: set[int] = field(default_factory=set)
-    seen: set[str] = field(default_factory=set)
+    seen: set[ArmId] = field(default_factory=set)
 
     def add_day(self, day: DayLoad) -> None:
         """Note the VMs of a day, and its CPU values."""
@@ -314,13 +314,13 @@ class LoadFile:
     def read(
         self,
         overview: Overview,
-        vm_ids: Sequence[str],
+        vm_ids: Sequence[ArmId],
         counts: LoadCounts,
         problems: Problems,
         *,
         drop_invalid: bool = False,
         rows_per_pass: int = ROWS_PER_PASS,
-        find: Callable[[str], str | None] | None = None,
+        find: Callable[[str], ArmId | None] | None = None,
     ) -> Iterator[DayLoad]:
         """Load of the given VMs by day, ascending; days without load are skipped.
 
@@ -348,10 +348,9 @@ class LoadFile:
         DataError
             The file is damaged.
         """
-        ids = {ArmId(vm): vm for vm in vm_ids}
-        find = find or (lambda name: ids.get(ArmId(name)))
-        rows = {vm: row for row, vm in enumerate(vm_ids)}
-        row_by_code = np.array([rows.get(find(name) or "", -1) for name in overview.names], dtype=np.int64)
+        find = find or ArmId
+        rows = {vm_id: row for row, vm_id in enumerate(vm_ids)}
+        row_by_code = np.array([rows.get(find(name) or ArmId(), -1) for name in overview.names], dtype=np.int64)
         check = _ValueCheck(vm_ids, counts, problems, drop_invalid)
         distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):

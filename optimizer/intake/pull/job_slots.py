@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from optimizer.intake.pull.raw_jobs import BACKUP
@@ -37,29 +37,32 @@ def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
             by_vm[ArmId(row["vm"])].append(row)
     for vm_id, jobs in by_vm.items():
         item = inventory.item_of_vm(vm_id)
-        if item is None or len(jobs) < MIN_JOBS:
-            continue
-        policy = inventory.policy(item)
-        slots = [find_slot(policy, row["start"]) for row in jobs]
-        if None not in slots:
-            for row, slot in zip(jobs, slots, strict=True):
-                row["scheduled"] = slot
+        if item is not None and len(jobs) >= MIN_JOBS:
+            _attribute(jobs, inventory.policy(item))
+
+
+def _attribute(jobs: Sequence[dict[str, Any]], policy: Policy) -> None:
+    """Fill in the scheduled times of all backups of a VM, or of none."""
+    slots = [find_slot(policy, row["start"]) for row in jobs]
+    if None not in slots:
+        for row, slot in zip(jobs, slots, strict=True):
+            row["scheduled"] = slot
 
 
 def find_slot(policy: Policy, start: datetime) -> datetime | None:
     """Latest time of a policy in the two hours up to ``start``, in UTC; None if there is no such time."""
+    local = start.astimezone(resolve_zone(policy.timezone))
+    days = ((local - timedelta(days=back)).date() for back in (0, 1, 2))  # yesterday's window may extend past midnight
+    slots = (slot.astimezone(start.tzinfo) for day in days for slot in _slots_on(policy, day))
+    return max((slot for slot in slots if slot <= start < slot + _WINDOW), default=None)
+
+
+def _slots_on(policy: Policy, day: date) -> list[datetime]:
+    """Times of a policy on a day of its zone."""
+    recurrence = policy.recurrence
+    if recurrence.frequency is Frequency.WEEKLY and day.weekday() not in recurrence.days:
+        return []
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the zone comes next
+    start = midnight + timedelta(minutes=policy.start * SLOT_MINUTES)
     zone = resolve_zone(policy.timezone)
-    local = start.astimezone(zone)
-    best: datetime | None = None
-    for back in (0, 1, 2):  # yesterday's window may extend past midnight
-        day = (local - timedelta(days=back)).date()
-        if policy.recurrence.frequency is Frequency.WEEKLY and day.weekday() not in policy.recurrence.days:
-            continue
-        for minutes in policy.recurrence.runs_after_start:
-            nominal = datetime(day.year, day.month, day.day) + timedelta(  # noqa: DTZ001 - the zone comes next
-                minutes=policy.start * SLOT_MINUTES + minutes
-            )
-            slot = nominal.replace(tzinfo=zone).astimezone(start.tzinfo)
-            if slot <= start < slot + _WINDOW and (best is None or slot > best):
-                best = slot
-    return best
+    return [(start + timedelta(minutes=after)).replace(tzinfo=zone) for after in recurrence.runs_after_start]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -14,7 +14,7 @@ from optimizer.intake.pull.pull_inventory import is_off, is_running
 from optimizer.intake.pull.pull_source import LoadTarget
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
-from optimizer.model.raw import properties_of, text
+from optimizer.model.raw import id_of, properties_of, text
 from optimizer.ports import Resource
 
 Reason = Literal["off", "probably_off", "new", "no_metric", "no_memory", "no_agent", "retention", "unknown"]
@@ -43,7 +43,7 @@ class LoadHole:
         Probable reason.
     """
 
-    vms: tuple[str, ...]
+    vms: tuple[ArmId, ...]
     metric: Literal["load", "memory"]
     first: date
     last: date
@@ -87,49 +87,47 @@ class LoadCoverage:
         self._cpu[mine, column] |= ~np.isnan(load.cpu_percent[known]).all(axis=1)
         self._memory[mine, column] |= ~np.isnan(load.mem_percent[known]).all(axis=1)
 
-    def holes(self, vms: Mapping[ArmId, Resource], failed: Collection[str], *, with_workspace: bool) -> list[LoadHole]:
+    def holes(self, vms: Iterable[Resource], failed: Collection[ArmId], *, with_workspace: bool) -> list[LoadHole]:
         """Days without load, those of most VMs first.
 
         Parameters
         ----------
         vms
-            VMs as the directory describes them, by id.
+            VMs as the directory describes them.
         failed
             Ids of VMs whose requests failed; the reason is known, so that they are left out.
         with_workspace
             Whether Log Analytics was asked for what Azure Monitor does not have.
         """
-        found: dict[tuple[Literal["load", "memory"], date, date, Reason], list[str]] = {}
-        for row, vm_id in enumerate(self._vm_ids):
-            if vm_id in failed:
-                continue
+        described = {id_of(vm): vm for vm in vms}
+        lacking: Reason = "no_agent" if with_workspace else "no_memory"
+        found: dict[tuple[Literal["load", "memory"], date, date, Reason], list[ArmId]] = {}
+        for row, vm_id in self._rows_except(failed):
             for first, last in _runs(self._wanted[row] & ~self._cpu[row]):
-                reason = self._why(row, first, last, vms.get(ArmId(vm_id), {}))
+                reason = self._why(row, first, last, described.get(vm_id, {}))
                 found.setdefault(("load", self._days[first], self._days[last], reason), []).append(vm_id)
             for first, last in _runs(self._wanted[row] & self._cpu[row] & ~self._memory[row]):
-                lacking: Reason = "no_agent" if with_workspace else "no_memory"
                 found.setdefault(("memory", self._days[first], self._days[last], lacking), []).append(vm_id)
-        holes = [
-            LoadHole(tuple(sorted(vm_ids)), metric, first, last, reason)
-            for (metric, first, last, reason), vm_ids in found.items()
-        ]
+        holes = [LoadHole(tuple(sorted(vm_ids, key=str)), *about) for about, vm_ids in found.items()]
         return sorted(holes, key=lambda hole: (-len(hole.vms), hole.metric, hole.reason, hole.first, hole.vms))
+
+    def _rows_except(self, failed: Collection[ArmId]) -> list[tuple[int, ArmId]]:
+        return [(row, vm_id) for row, vm_id in enumerate(self._vm_ids) if vm_id not in failed]
 
     def _why(self, row: int, first: int, last: int, vm: Resource) -> Reason:
         """Probable reason for a run of days without CPU values."""
         measured = np.flatnonzero(self._cpu[row])
-        created = _created(vm)
-        if created is not None and created >= self._days[last]:
+        if _is_newer(vm, self._days[last]):
             return "new"
-        if measured.size and measured[0] < first and measured[-1] > last:
-            return "probably_off"
-        reaches_end = not measured.size or measured[-1] < first
-        if reaches_end and is_off(vm):
+        has_load_before, has_load_after = (measured < first).any(), (measured > last).any()
+        if has_load_after:
+            return "probably_off" if has_load_before else "unknown"
+        if is_off(vm):
             return "off"
-        return "no_metric" if reaches_end and is_running(vm) else "unknown"
+        return "no_metric" if is_running(vm) else "unknown"
 
 
-def retention_hole(vm_ids: Collection[str], last_pull: datetime, oldest: datetime) -> list[LoadHole]:
+def retention_hole(vm_ids: Collection[ArmId], last_pull: datetime, oldest: datetime) -> list[LoadHole]:
     """Days between an earlier pull and the oldest metrics that Azure still has; empty if no whole day is missing.
 
     Parameters
@@ -141,11 +139,11 @@ def retention_hole(vm_ids: Collection[str], last_pull: datetime, oldest: datetim
     oldest
         First instant for which Azure still has metrics.
     """
-    first, last = (
-        last_pull.astimezone(UTC).date() + timedelta(days=1),
-        oldest.astimezone(UTC).date() - timedelta(days=1),
-    )
-    return [LoadHole(tuple(sorted(vm_ids)), "load", first, last, "retention")] if vm_ids and first <= last else []
+    first = last_pull.astimezone(UTC).date() + timedelta(days=1)
+    last = oldest.astimezone(UTC).date() - timedelta(days=1)
+    if not vm_ids or first > last:
+        return []
+    return [LoadHole(tuple(sorted(vm_ids, key=str)), "load", first, last, "retention")]
 
 
 def _midnight(day: date) -> datetime:
@@ -156,6 +154,11 @@ def _runs(missing: npt.NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
     """First and last index of each run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], missing, [False])).astype(np.int8)))
     yield from zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True)
+
+
+def _is_newer(vm: Resource, day: date) -> bool:
+    created = _created(vm)
+    return created is not None and created >= day
 
 
 def _created(vm: Resource) -> date | None:

@@ -16,10 +16,12 @@ from filelock import FileLock, Timeout
 
 from optimizer.errors import EstateError
 from optimizer.estate import encode_day, to_arrays
-from optimizer.files import translate_write_errors, write_bytes
+from optimizer.files import save_file, translate_write_errors
 from optimizer.intake.pull.pull_inventory import Failure, Found
-from optimizer.intake.pull.pull_source import Refusal
+from optimizer.intake.pull.pull_options import PullOptions
+from optimizer.intake.pull.pull_source import PullScope, Refusal
 from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.load import DayLoad, to_day
 from optimizer.model.raw import parse_json
 
@@ -59,6 +61,22 @@ class Request:
         return {**asdict(self), "workspaces": list(self.workspaces)}
 
 
+def request_of(scope: PullScope, options: PullOptions, appends_to: str) -> Request:
+    """What a pull requests.
+
+    Parameters
+    ----------
+    scope
+        Subscriptions, management groups and vaults.
+    options
+        Periods and other options.
+    appends_to
+        Fingerprint of the estate that is appended to; empty for a new estate.
+    """
+    workspaces = tuple(Caseless(workspace).key for workspace in options.workspaces)
+    return Request(scope.as_lists(), options.days, options.job_days, options.statistic, workspaces, appends_to)
+
+
 @dataclass(frozen=True)
 class DayResult:
     """Result of pulling one day.
@@ -77,8 +95,8 @@ class DayResult:
 
     vms: int = 0
     points: int = 0
-    refused: Mapping[str, Refusal] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
+    refused: Mapping[ArmId, Refusal] = field(default_factory=dict)
+    silent: frozenset[ArmId] = frozenset()
 
 
 class Partial:
@@ -122,9 +140,7 @@ class Partial:
         for file in sorted(self._folder.glob("load-*.json")):
             try:
                 content = parse_json(file.read_text(encoding="utf-8"))
-                refused = {vm: Refusal(*refusal) for vm, refusal in content["refused"].items()}
-                day = date.fromisoformat(file.stem.removeprefix("load-"))
-                results[day] = DayResult(content["vms"], content["points"], refused, frozenset(content["silent"]))
+                results[date.fromisoformat(file.stem.removeprefix("load-"))] = _read_result(content)
             except (OSError, ValueError, KeyError, TypeError) as exc:
                 raise _damaged(self._folder) from exc
         return results
@@ -153,11 +169,10 @@ class Partial:
             frame = pl.read_parquet((self._folder / f"load-{day}.parquet").read_bytes())
         except (OSError, pl.exceptions.PolarsError) as exc:
             raise _damaged(self._folder) from exc
-        return to_day(day, tuple(frame["vm"].to_list()), to_arrays(frame))
+        return to_day(day, tuple(map(ArmId, frame["vm"].to_list())), to_arrays(frame))
 
     def _write(self, name: str, content: bytes) -> None:
-        with translate_write_errors(self._folder / name):
-            write_bytes(self._folder / name, content)
+        save_file(self._folder / name, content)
 
 
 @contextmanager
@@ -203,20 +218,24 @@ def open_partial(out: Path, request: Request, now: datetime, last_as_of: datetim
 def _begin(folder: Path, out: Path, request: Request, now: datetime, last_as_of: datetime | None) -> Partial:
     file = folder / _STATE
     if file.exists():
-        try:
-            state = parse_json(file.read_text(encoding="utf-8"))
-            version, before, as_of = state["version"], state["request"], datetime.fromisoformat(state["as_of"])
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise _damaged(folder) from exc
+        version, before, as_of = _read_state(folder)
         if as_of != last_as_of:  # otherwise the pull was finished, and only this folder was left behind
             _require_same(folder, out, before, request.as_json(), version)
             return Partial(folder, as_of, resumed=True)
         for left in folder.glob("*.*"):
             left.unlink()
     state = {"version": _VERSION, "as_of": now.isoformat(), "request": request.as_json()}
-    with translate_write_errors(file):
-        write_bytes(file, json.dumps(state, indent=1).encode())
+    save_file(file, json.dumps(state, indent=1).encode())
     return Partial(folder, now, resumed=False)
+
+
+def _read_state(folder: Path) -> tuple[object, Mapping[str, Any], datetime]:
+    """Version, request and start of an unfinished pull."""
+    try:
+        state = parse_json((folder / _STATE).read_text(encoding="utf-8"))
+        return state["version"], state["request"], datetime.fromisoformat(state["as_of"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise _damaged(folder) from exc
 
 
 def _require_same(
@@ -225,17 +244,21 @@ def _require_same(
     if version != _VERSION:
         raise EstateError(f"{folder} was left by another version of this program; delete it and pull again")
     differing = [key for key in wanted if before.get(key) != wanted[key]]
-    if not differing:
-        return
     if "appends_to" in differing and wanted["appends_to"] and before.get("appends_to"):
         raise EstateError(
             f"{folder} holds an unfinished pull, but {out} has changed since it began; delete {folder} and pull again"
         )
-    was = "; ".join(f"{key} was {_shown(before.get(key))}, is {_shown(wanted[key])}" for key in differing)
-    raise EstateError(
-        f"{folder} holds an unfinished pull of another kind ({was}); finish it with the same options as then, or "
-        "delete the folder to begin anew"
-    )
+    if differing:
+        changes = "; ".join(f"{key} was {_shown(before.get(key))}, is {_shown(wanted[key])}" for key in differing)
+        raise EstateError(
+            f"{folder} holds an unfinished pull of another kind ({changes}); finish it with the same options as then, "
+            "or delete the folder to start over"
+        )
+
+
+def _read_result(content: Mapping[str, Any]) -> DayResult:
+    refused = {ArmId(vm_id): Refusal(*refusal) for vm_id, refusal in content["refused"].items()}
+    return DayResult(content["vms"], content["points"], refused, frozenset(map(ArmId, content["silent"])))
 
 
 def _shown(value: object) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.estate import Estate, EstateDocument
 from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget
+from optimizer.intake.spelling import spelling_of
 from optimizer.model.arm_id import ArmId
-from optimizer.model.load import METRICS, STOPPED, UNKNOWN, DayLoad, is_unknown, to_day
+from optimizer.model.load import STOPPED, UNKNOWN, DayLoad, Metric, Values, is_unknown, to_day
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 RETENTION = timedelta(days=93)
@@ -63,7 +65,7 @@ def days_between(start: datetime, end: datetime) -> list[date]:
     return [last - timedelta(days=back) for back in range((last - start.date()).days + 1)]
 
 
-def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest: datetime) -> dict[str, datetime]:
+def find_starts(estate: Estate, vm_ids: Iterable[ArmId], start: datetime, earliest: datetime) -> dict[ArmId, datetime]:
     """Time from which to request the load of each VM, given an estate that is appended to.
 
     A VM that the estate does not contain, or whose request failed, is requested from ``start``. Other VMs are
@@ -89,7 +91,7 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
     last = _last_bins(estate, until)
     starts = {}
     for vm_id in vm_ids:
-        if ArmId(vm_id) not in known - failed:
+        if vm_id not in known - failed:
             starts[vm_id] = start
             continue
         seen = last.get(vm_id)
@@ -99,14 +101,12 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
 
 def known_vms(document: EstateDocument) -> set[ArmId]:
     """VMs whose load was requested for an estate."""
-    from optimizer.intake.spelling import spelling_of
-
     return set(spelling_of(document.vms, document.protected_items))
 
 
-def _last_bins(estate: Estate, until: datetime) -> dict[str, datetime]:
+def _last_bins(estate: Estate, until: datetime) -> dict[ArmId, datetime]:
     """End of the last known bin of each VM, in the two days before the end of the last pull."""
-    found: dict[str, datetime] = {}
+    found: dict[ArmId, datetime] = {}
     for day in reversed(estate.load.dates()):
         if day < (until - timedelta(days=1)).date():
             break
@@ -159,13 +159,23 @@ class DayBlock:
             take = self.wanted[rows] & np.isnan(held)
             self.values[metric][rows] = np.where(take, values, held)
 
+    def incomplete(self) -> list[LoadTarget]:
+        """VMs without any CPU value, or without any memory value."""
+        lacks = ~(self.has("cpu_percent") & self.has("mem_percent"))
+        return [target for target, lack in zip(self.targets, lacks, strict=True) if lack]
+
+    def with_load(self) -> set[ArmId]:
+        """VMs with a CPU value."""
+        has_load = self.has("cpu_percent")
+        return {target.vm_id for target, has in zip(self.targets, has_load, strict=True) if has}
+
     def has(self, metric: str) -> npt.NDArray[np.bool_]:
         """Whether each VM has any value of a metric; shape (V,)."""
         if metric not in self.values:
             return np.zeros(len(self.targets), dtype=np.bool_)
         return np.asarray(~np.isnan(self.values[metric]).all(axis=1))
 
-    def mark_off(self, silent: Iterable[str]) -> npt.NDArray[np.int8] | None:
+    def mark_off(self, silent: Iterable[ArmId]) -> npt.NDArray[np.int8] | None:
         """Power states of VMs that are off now: off from their last sample to the end, otherwise unknown.
 
         Parameters
@@ -185,7 +195,7 @@ class DayBlock:
             running[row, first:] = np.where(self.wanted[row, first:], STOPPED, UNKNOWN)
         return running
 
-    def to_load(self, silent: Iterable[str], old: DayLoad | None) -> DayLoad:
+    def to_load(self, silent: Iterable[ArmId], old: DayLoad | None) -> DayLoad:
         """The day as it is written: sorted by VM id, without VMs that have no (new) data.
 
         Parameters
@@ -206,28 +216,37 @@ class DayBlock:
 
 def keep_new(load: DayLoad, old: DayLoad | None) -> DayLoad:
     """Part of a day's load that is new to an estate, without VMs that have nothing new."""
-    before = {vm_id: row for row, vm_id in enumerate(old.vm_ids)} if old is not None else {}
-    pairs = [(row, before[vm_id]) for row, vm_id in enumerate(load.vm_ids) if vm_id in before]
-    mine, theirs = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True)) if pairs else ((), ())
-    news = np.zeros(len(load.vm_ids), dtype=np.bool_)
-    arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = {}
-    for metric in METRICS:
-        values = getattr(load, metric)
-        if values is None:
-            continue
-        known = getattr(old, metric) if old is not None else None
-        if known is not None and len(mine):
-            values = values.copy()
-            unknown = -1 if metric == "running" else np.nan
-            values[mine] = np.where(is_unknown(metric, known[theirs]), values[mine], unknown)
-        news |= (~is_unknown(metric, values)).any(axis=1)
-        arrays[metric] = values
-    kept = np.flatnonzero(news)
+    mine, theirs = _common_rows(load, old)
+    is_new = np.zeros(len(load.vm_ids), dtype=np.bool_)
+    arrays: dict[Metric, Values] = {}
+    for metric, values in load.stated().items():
+        known = old.stated().get(metric) if old is not None else None
+        arrays[metric] = values if known is None else _without_known(metric, values, mine, known[theirs])
+        is_new |= (~is_unknown(metric, arrays[metric])).any(axis=1)
+    kept = np.flatnonzero(is_new)
     vm_ids = tuple(load.vm_ids[row] for row in kept)
     return to_day(load.date, vm_ids, {metric: values[kept] for metric, values in arrays.items()})
 
 
-def usable_rows(load: DayLoad) -> Iterable[str]:
+def _common_rows(load: DayLoad, old: DayLoad | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows of the VMs that both loads have, in each of them."""
+    before = {vm_id: row for row, vm_id in enumerate(old.vm_ids)} if old is not None else {}
+    pairs = [(row, before[vm_id]) for row, vm_id in enumerate(load.vm_ids) if vm_id in before]
+    rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
+
+
+def _without_known(
+    metric: Metric, values: npt.NDArray[Any], rows: npt.NDArray[np.int64], known: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """Copy of values without those that are known for some rows."""
+    kept = values.copy()
+    unknown = UNKNOWN if metric == "running" else np.nan
+    kept[rows] = np.where(is_unknown(metric, known), values[rows], unknown)
+    return kept
+
+
+def usable_rows(load: DayLoad) -> Iterable[ArmId]:
     """VMs for which a day has enough data: half of its bins, including those in which the VM is known to be off."""
     known = ~np.isnan(load.cpu_percent)
     if load.running is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +12,8 @@ from optimizer.arm import Absence, ArmResources
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
 from optimizer.estate import EstateDocument
 from optimizer.intake.pull.missing_vms import look_for
-from optimizer.intake.pull.pull_source import PullScope, PullSource
-from optimizer.intake.spelling import source_vm, spelling_of
+from optimizer.intake.pull.pull_source import Directory, FindVm, PullScope, PullSource
+from optimizer.intake.spelling import spelling_of
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, mapping, properties_of, too_deep, word
@@ -78,7 +78,11 @@ class Found:
             missing_vms=self.missing,
         )
 
-    def spelling(self) -> dict[ArmId, str]:
+    def absent(self, how: Absence) -> tuple[ArmId, ...]:
+        """VMs that are missing in one of the two ways, sorted."""
+        return tuple(sorted((vm_id for vm_id, absence in self.missing.items() if absence == how), key=str))
+
+    def spelling(self) -> dict[ArmId, ArmId]:
         """Spelling of VM ids in the estate, of all protected VMs and those that the directory lists."""
         return spelling_of(self.vms, self.protected_items)
 
@@ -156,32 +160,47 @@ def _named(scope: PullScope) -> str:
 
 def _find_vaults(scope: PullScope, source: PullSource, found: Found) -> list[Resource]:
     """Vaults by id, including those given by id; each part of the scope that cannot be searched is a failure."""
-    vaults: dict[ArmId, Resource] = {}
-    searches: list[tuple[str, Callable[[], list[Resource]]]] = []
+    search = _VaultSearch(source.directory, found)
     if scope.subscriptions:
-        searches.append(("vaults of the subscriptions", lambda: source.directory.find_vaults(scope.subscriptions, ())))
+        search.run("vaults of the subscriptions", scope.subscriptions, ())
     for group in scope.management_groups:
-        what = f"vaults of management group {group}"
-        searches.append((what, lambda group=group: source.directory.find_vaults((), (group,))))  # type: ignore[misc]
-    errors: list[CloudError] = []
-    for what, search in searches:
+        search.run(f"vaults of management group {group}", (), (group,))
+    search.report_empty(scope.subscriptions)
+    vaults = search.vaults
+    for vault_id in map(ArmId, scope.vaults):
+        vaults.setdefault(vault_id, {"id": str(vault_id), "name": vault_id.name})
+    if not vaults and search.errors:
+        raise search.errors[0]
+    return [vaults[key] for key in sorted(vaults)]
+
+
+class _VaultSearch:
+    """Searches for vaults, in which parts of the scope may fail."""
+
+    def __init__(self, directory: Directory, found: Found) -> None:
+        self._directory, self._found = directory, found
+        self.vaults: dict[ArmId, Resource] = {}
+        self.errors: list[CloudError] = []
+
+    def run(self, what: str, subscriptions: Sequence[str], groups: Sequence[str]) -> None:
+        """Search a part of the scope."""
         try:
-            vaults |= {id_of(vault): vault for vault in search()}
+            self.vaults |= {id_of(vault): vault for vault in self._directory.find_vaults(subscriptions, groups)}
         except AuthError:
             raise
         except CloudError as exc:
-            errors.append(exc)
-            found.failures.append(Failure(what, str(exc)))
-    searched = {vault_id.subscription for vault_id in vaults}
-    for subscription in scope.subscriptions:
-        if Caseless(subscription) not in searched and not errors:
-            why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
-            found.failures.append(Failure(f"subscription {subscription}", why))
-    for vault_id in map(ArmId, scope.vaults):
-        vaults.setdefault(vault_id, {"id": str(vault_id), "name": vault_id.name})
-    if not vaults and errors:
-        raise errors[0]
-    return [vaults[key] for key in sorted(vaults)]
+            self.errors.append(exc)
+            self._found.failures.append(Failure(what, str(exc)))
+
+    def report_empty(self, subscriptions: Iterable[str]) -> None:
+        """Report subscriptions without any vault, unless a failed search may be the reason."""
+        if self.errors:
+            return
+        searched = {vault_id.subscription for vault_id in self.vaults}
+        why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
+        for subscription in subscriptions:
+            if Caseless(subscription) not in searched:
+                self._found.failures.append(Failure(f"subscription {subscription}", why))
 
 
 def _read_vaults(
@@ -274,33 +293,57 @@ def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
 
 def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
     """Add the protected VMs, each in a spelling that never changes."""
-    wanted: dict[ArmId, ArmId] = {}
-    for item in found.protected_items:
-        vm_id = source_vm(item)
-        if vm_id:
-            wanted.setdefault(vm_id, vm_id)
-    own = {id_of(vault).subscription for vault in found.vaults} - {Caseless()}
+    wanted = spelling_of((), found.protected_items)
+    spelt = spelling_of(old.vms, old.protected_items) if old else {}
     closed: set[Caseless] = set()
+    by_id = _listed_vms(source, wanted, found, closed)
+    if source.find_vm is not None:
+        unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
+        by_id |= _look_for([spelt.get(key, key) for key in unlisted], source.find_vm, found)
+    before = {id_of(vm): vm for vm in old.vms} if old else {}
+    resources = before | by_id
+    for vm_id, stated in wanted.items():
+        if (vm := _spelt_vm(stated, spelt.get(vm_id), resources.get(vm_id))) is not None:
+            found.vms.append(vm)
+
+
+def _listed_vms(
+    source: PullSource, wanted: Mapping[ArmId, ArmId], found: Found, closed: set[Caseless]
+) -> dict[ArmId, Resource]:
+    """VMs that the directory lists in the subscriptions of the vaults and of the protected VMs."""
+    own = {id_of(vault).subscription for vault in found.vaults} - {Caseless()}
     listed = _list_vms(source, own, found, closed)
     found.unprotected = len(set(map(id_of, listed)) - wanted.keys())
     # A vault may protect VMs of other subscriptions.
-    listed += _list_vms(source, {key.subscription for key in wanted} - own - {Caseless()}, found, closed)
-    spelt = spelling_of(old.vms, old.protected_items) if old else {}
-    before = {id_of(vm): vm for vm in old.vms} if old else {}
-    by_id = {id_of(vm): vm for vm in listed}
-    unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
-    if source.find_vm is not None and unlisted:
-        looked = look_for((spelt.get(key, wanted[key]) for key in unlisted), source.find_vm)
-        by_id |= looked.found
-        found.missing = looked.missing
-        found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
-    for key, vm_id in wanted.items():
-        resource = by_id.get(key) or before.get(key)
-        spelling = str(spelt.get(key, vm_id))
-        if resource is not None:
-            found.vms.append({**resource, "id": str(spelt.get(key, id_of(resource)))})
-        elif spelling != str(vm_id):
-            found.vms.append({"id": spelling, "name": ArmId(spelling).name})
+    others = {vm_id.subscription for vm_id in wanted} - own - {Caseless()}
+    return {id_of(vm): vm for vm in listed + _list_vms(source, others, found, closed)}
+
+
+def _look_for(vm_ids: Sequence[ArmId], find_vm: FindVm, found: Found) -> dict[ArmId, Resource]:
+    """VMs that exist although the directory does not list them; how the others are missing is recorded."""
+    looked = look_for(vm_ids, find_vm)
+    found.missing = looked.missing
+    found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
+    return looked.found
+
+
+def _spelt_vm(stated: ArmId, spelling: ArmId | None, resource: Resource | None) -> Resource | None:
+    """Resource of a VM in the spelling of the estate that is appended to; None if its items say all that is known.
+
+    Parameters
+    ----------
+    stated
+        Id in the spelling of the VM's first item.
+    spelling
+        Id in the spelling of the estate; None if the VM is new.
+    resource
+        What the directory or the estate says of the VM; None if they do not list it.
+    """
+    if resource is not None:
+        return {**resource, "id": str(spelling or id_of(resource))}
+    if spelling is None or str(spelling) == str(stated):
+        return None
+    return {"id": str(spelling), "name": spelling.name}
 
 
 def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, closed: set[Caseless]) -> list[Resource]:

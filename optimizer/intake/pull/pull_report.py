@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from optimizer.intake.pull.load_holes import LoadHole
 from optimizer.intake.pull.pull_inventory import Failure
+from optimizer.model.arm_id import ArmId
 
 ENOUGH_DAYS = 7
 """Minimum number of usable days for a VM to get a forecast of its own."""
@@ -70,12 +71,12 @@ class PullReport:
     resumed: bool
     requests: Mapping[str, int]
     seconds: float
-    no_data: tuple[str, ...]
-    too_little: tuple[str, ...]
-    failed: Mapping[str, str]
+    no_data: tuple[ArmId, ...]
+    too_little: tuple[ArmId, ...]
+    failed: Mapping[ArmId, str]
     failures: tuple[Failure, ...]
-    not_found: tuple[str, ...] = ()
-    hidden: tuple[str, ...] = ()
+    not_found: tuple[ArmId, ...] = ()
+    hidden: tuple[ArmId, ...] = ()
     holes: tuple[LoadHole, ...] = ()
 
     @property

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.errors import UsageError
+from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.ports import BackupReader, Resource
 
@@ -103,7 +104,7 @@ class LoadTarget:
         First instant to request, on the 5-minute grid.
     """
 
-    vm_id: str
+    vm_id: ArmId
     subscription: str
     region: str
     size: str
@@ -143,9 +144,9 @@ class LoadChunk:
         Number of received values.
     """
 
-    vm_ids: tuple[str, ...]
+    vm_ids: tuple[ArmId, ...]
     values: Mapping[str, npt.NDArray[np.float32]]
-    failed: Mapping[str, Refusal] = field(default_factory=dict)
+    failed: Mapping[ArmId, Refusal] = field(default_factory=dict)
     points: int = 0
 
 

@@ -232,7 +232,12 @@ def merge_jobs(listed: list[dict[str, Any]], logged: Iterable[dict[str, Any]]) -
         twins = [other for other in by_vm.get(row["vm"], ()) if abs(other["start"] - row["start"]) <= _SAME_JOB]
         if not twins:
             added.append(row)
-        for other in twins:
-            if row["error_code"] and (other["error_code"] or "0").isdigit() and other["status"] == row["status"]:
+        for other in filter(_has_no_name_of_error, twins):
+            if row["error_code"] and other["status"] == row["status"]:
                 other["error_code"] = row["error_code"]
     return listed + added
+
+
+def _has_no_name_of_error(row: Mapping[str, Any]) -> bool:
+    """Whether a job states no error, or only its number."""
+    return (row["error_code"] or "0").isdigit()

@@ -50,10 +50,10 @@ class ProtectedVms:
         protected = (vm for vm_id, vm in self.listed.items() if vm_id in self.ids)
         return [{**vm, "id": self.known.get(id_of(vm), vm["id"])} for vm in protected]
 
-    def spellings(self) -> tuple[str, ...]:
+    def spellings(self) -> tuple[ArmId, ...]:
         """Ids of the protected VMs, sorted, in the spelling of their resources."""
         listed = {id_of(vm): str(vm["id"]) for vm in self.resources()}
-        return tuple(sorted((self.ids | listed).values()))
+        return tuple(map(ArmId, sorted((self.ids | listed).values())))
 
     def unprotected(self) -> tuple[str, ...]:
         """Ids of the listed VMs that no item states."""

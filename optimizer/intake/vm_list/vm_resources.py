@@ -77,7 +77,7 @@ def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
         policies=tuple(policies.values()),
         protected_items=tuple(items),
         vms=tuple(vms),
-        vm_ids=tuple(sorted(row.vm for row in rows)),
+        vm_ids=tuple(map(ArmId, sorted(row.vm for row in rows))),
         notes=notes,
     )
 

@@ -13,7 +13,7 @@ from optimizer.model.inventory import Inventory, Policy, describe_recurrence
 from optimizer.model.occupancy import windows_met
 from optimizer.model.timegrid import NUM_OPTIONS, format_start
 from optimizer.plan.case import Case
-from optimizer.plan.explanations.find_vm import find_vm
+from optimizer.plan.explanations.find_item import find_item
 from optimizer.plan.explanations.option_costs import COST_DECIMALS, difference_of, limit_costs, limits_in_the_way
 from optimizer.plan.explanations.reasons import Solution, format_start_utc
 from optimizer.plan.explanations.vm_notes import notes_on_companions, notes_on_vm
@@ -46,7 +46,7 @@ def explain(plan: PlanDocument, case: Case, vm: str) -> Explanation:
 
 def explain_solution(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     """Explain one VM of a solved case; see :func:`explain`."""
-    explained = _Explained(plan, solution, find_vm(solution.case.inventory, vm))
+    explained = _Explained(plan, solution, find_item(solution.case.inventory, vm))
     entry, here, today = explained.entry, explained.here, explained.today
     return Explanation(
         vm=solution.case.inventory.items[explained.v].vm_id,

@@ -13,6 +13,7 @@ import numpy as np
 from optimizer.errors import CloudError, RejectedError
 from optimizer.estate.folder import Estate
 from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget, PullSource, Refusal
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
 
@@ -116,18 +117,20 @@ class MemoryCloud:
             yield self._chunk(part, load, by_id, until)
 
     def _chunk(self, part: Sequence[LoadTarget], load: DayLoad, by_id: dict[str, int], until: datetime) -> LoadChunk:
+        refused = {ArmId(vm_id): refusal for vm_id, refusal in self.refused.items()}
+        silent = set(map(ArmId, self.silent))
         cpu, mem = (np.full((len(part), 288), np.nan, dtype=np.float32) for _ in range(2))
         midnight = datetime.combine(load.date, time.min, UTC)
         for place, target in enumerate(part):
             row = by_id.get(target.vm_id.lower())
-            if row is None or target.vm_id in self.refused or target.vm_id in self.silent:
+            if row is None or target.vm_id in refused or target.vm_id in silent:
                 continue
             first = max(0, (target.start - midnight) // timedelta(minutes=5))
             last = (until - midnight) // timedelta(minutes=5)
             cpu[place, first:last] = load.cpu_percent[row, first:last]
             mem[place, first:last] = load.mem_percent[row, first:last]
         vm_ids = tuple(target.vm_id for target in part)
-        failed = {vm_id: self.refused[vm_id] for vm_id in vm_ids if vm_id in self.refused}
+        failed = {vm_id: refused[vm_id] for vm_id in vm_ids if vm_id in refused}
         return LoadChunk(vm_ids, {"cpu_percent": cpu, "mem_percent": mem}, failed, int((~np.isnan(cpu)).sum()))
 
 

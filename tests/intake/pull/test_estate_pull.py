@@ -213,7 +213,7 @@ def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate,
     cloud.refused[failed] = Refusal("request failed: HTTP 500", final=True)
     cloud.silent.add(silent)
     report = _pull(cloud, tmp_path / "estate")
-    assert report.failed == {failed: "request failed: HTTP 500"} and report.no_data == (silent,)
+    assert report.failed == {ArmId(failed): "request failed: HTTP 500"} and report.no_data == (silent,)
     assert failed not in report.too_little and len(report.too_little) == 28
     assert open_estate(tmp_path / "estate").document.load_gaps == {
         ArmId(failed): "request failed: HTTP 500",
@@ -223,8 +223,8 @@ def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate,
     cloud.refused.clear()
     cloud.asked.clear()
     again = _pull(cloud, tmp_path / "estate", DEMO_AS_OF + timedelta(minutes=10), append=True)
-    assert {vm_id for day, vm_id, _ in cloud.asked if day < DEMO_AS_OF.date()} >= {failed}
-    assert silent not in {vm_id for day, vm_id, _ in cloud.asked if day < DEMO_AS_OF.date()}
+    assert {vm_id for day, vm_id, _ in cloud.asked if day < DEMO_AS_OF.date()} >= {ArmId(failed)}
+    assert ArmId(silent) not in {vm_id for day, vm_id, _ in cloud.asked if day < DEMO_AS_OF.date()}
     assert again.complete and again.no_data == (silent,)
 
 
@@ -248,7 +248,7 @@ def test_one_spelling_for_all_time(cloud: MemoryCloud, truth: Estate, tmp_path: 
     _pull(cloud, tmp_path / "estate", append=True)
     mine = open_estate(tmp_path / "estate")
     _assert_equal_load(mine, truth, _days("2026-02-25", "2026-02-28"))
-    listed = {vm_id for day in mine.load.dates() for vm_id in mine.load.read_day(day).vm_ids}
+    listed = {str(vm_id) for day in mine.load.dates() for vm_id in mine.load.read_day(day).vm_ids}
     assert {str(vm.id) for vm in mine.inventory().vms.values()} >= listed
     assert listed <= {str(vm["id"]) for vm in truth.document.vms}
 
@@ -276,7 +276,9 @@ def test_switched_off_vm_is_known_to_be_off(cloud: MemoryCloud, truth: Estate, t
     assert (load.running == 0).sum() == 288
     assert report.no_data == (str(quiet["id"]),)
     whole = (date(2026, 2, 26), date(2026, 2, 28))
-    holes = {hole.vms: (hole.reason, hole.first, hole.last) for hole in report.holes if len(hole.vms) == 1}
+    holes = {
+        tuple(map(str, hole.vms)): (hole.reason, hole.first, hole.last) for hole in report.holes if len(hole.vms) == 1
+    }
     assert holes[(str(off["id"]),)] == ("off", *whole)
     assert holes[(str(quiet["id"]),)][1:] == whole
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from optimizer.intake.pull.load_holes import LoadCoverage, LoadHole, retention_hole
 from optimizer.intake.pull.pull_source import LoadTarget
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
 
@@ -24,7 +25,7 @@ END = BEGIN + timedelta(days=6, hours=15)
 
 def day_load(day: date, cpu: Collection[str], memory: Collection[str]) -> DayLoad:
     """One value at noon for each VM that has CPU; memory for some of them."""
-    vm_ids = tuple(sorted(cpu))
+    vm_ids = tuple(map(ArmId, sorted(cpu)))
     values = np.full((2, len(vm_ids), 288), np.nan, dtype=np.float32)
     values[0, :, 144] = 20
     values[1, [vm in memory for vm in vm_ids], 144] = 50
@@ -33,7 +34,7 @@ def day_load(day: date, cpu: Collection[str], memory: Collection[str]) -> DayLoa
 
 def coverage(known: dict[str, str], memory: dict[str, str] | None = None, start: datetime = BEGIN) -> LoadCoverage:
     """Coverage of VMs of which each day is known (``x``) or not (``-``), in CPU and in memory."""
-    targets = [LoadTarget(vm, "", "", "", start) for vm in sorted(known)]
+    targets = [LoadTarget(ArmId(vm), "", "", "", start) for vm in sorted(known)]
     found = LoadCoverage(targets, DAYS, END)
     memory = memory or known
     for number, day in enumerate(DAYS):
@@ -76,7 +77,7 @@ def test_a_hole_has_its_days_and_its_reason(
     days: str, resource: Resource, expected: list[tuple[str, int, int]]
 ) -> None:
     """Whole days without a value are reported, with what the power state, the age and the other days suggest."""
-    holes = coverage({"a": days}).holes({"a": resource}, (), with_workspace=False)
+    holes = coverage({"a": days}).holes([resource], (), with_workspace=False)
     assert sorted(map(span, holes), key=lambda hole: hole[1]) == expected
     assert {hole.metric for hole in holes} <= {"load"}
 
@@ -87,7 +88,7 @@ def test_missing_memory_is_its_own_hole(with_workspace: bool, reason: str) -> No
     found = coverage(
         {"a": "xxxxxxx", "b": "xxxxxxx", "c": "xx-xxxx"}, {"a": "xx---xx", "b": "xx---xx", "c": "xxxxxxx"}
     )
-    memory, load = found.holes({}, (), with_workspace=with_workspace)
+    memory, load = found.holes([], (), with_workspace=with_workspace)
     assert (memory.metric, memory.vms, span(memory)) == ("memory", ("a", "b"), (reason, 2, 4))
     assert (load.metric, load.vms, span(load)) == ("load", ("c",), ("probably_off", 2, 2))
 
@@ -95,19 +96,19 @@ def test_missing_memory_is_its_own_hole(with_workspace: bool, reason: str) -> No
 def test_vms_whose_requests_failed_have_no_hole() -> None:
     """Why their load is missing is known and reported elsewhere."""
     found = coverage({"a": "-------", "b": "-------"})
-    assert [hole.vms for hole in found.holes({}, {"a"}, with_workspace=False)] == [("b",)]
+    assert [hole.vms for hole in found.holes([], {"a"}, with_workspace=False)] == [("b",)]
 
 
 def test_days_that_were_not_requested_are_no_hole() -> None:
     """A VM that is only requested from some time on lacks nothing before it, nor on the day of that time."""
     found = coverage({"a": "-------"}, start=BEGIN + timedelta(days=2, hours=3))
-    assert [span(hole) for hole in found.holes({}, (), with_workspace=False)] == [("unknown", 3, 5)]
+    assert [span(hole) for hole in found.holes([], (), with_workspace=False)] == [("unknown", 3, 5)]
 
 
 @given(st.dictionaries(st.sampled_from("abcd"), st.text("x-", min_size=7, max_size=7), min_size=1))
 def test_holes_are_exactly_the_days_without_load(known: dict[str, str]) -> None:
     """Every missing whole day of every VM is in one hole, and no other day is in any."""
-    holes = coverage(known).holes({}, (), with_workspace=False)
+    holes = coverage(known).holes([], (), with_workspace=False)
     missing = [
         (name, hole.first + timedelta(days=number))
         for hole in holes

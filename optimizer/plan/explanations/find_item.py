@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from optimizer.errors import DataError
+from optimizer.estate import find_vm, no_such_vm
 from optimizer.model.arm_id import ArmId
-from optimizer.model.html_table import counted
 from optimizer.model.inventory import Inventory
 
-MOST_NAMED = 5
-"""Maximum number of VMs of one name that a message lists."""
 
-
-def find_vm(inventory: Inventory, vm: str) -> int:
+def find_item(inventory: Inventory, vm: str) -> int:
     """Index of the item of a VM.
 
     Parameters
@@ -26,25 +23,13 @@ def find_vm(inventory: Inventory, vm: str) -> int:
     DataError
         No VM of the plan has this name or id, or several VMs have this name.
     """
-    wanted = ArmId(vm)
-    rows = [row for row, item in enumerate(inventory.items) if wanted in (item.vm_id, inventory.vm(item).name)]
-    if len(rows) == 1:
-        return rows[0]
-    if rows:
-        ids = ", ".join(inventory.items[row].vm_id for row in rows[:MOST_NAMED])
-        raise DataError(f"{vm!r} is the name of {len(rows)} VMs; give the id of one: {ids}")
-    if idle := _why_idle(inventory, wanted):
+    names = {item.vm_id: inventory.vm(item).name for item in inventory.items}
+    vm_id = find_vm(vm, names)
+    if vm_id is not None:
+        return list(names).index(vm_id)
+    if idle := _why_idle(inventory, ArmId(vm)):
         raise DataError(f"{vm!r} is {idle}")
-    names = [inventory.vm(item).name for item in inventory.items]
-    count = counted(len(names), "VM", "VMs")
-    raise DataError(f"none of the {count} of the plan has the name or ARM id {vm!r}; {_hint(vm, names)}")
-
-
-def _hint(vm: str, names: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(vm, names, n=3)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else "'report' lists every VM of the plan"
+    raise no_such_vm(vm, names.values())
 
 
 def _why_idle(inventory: Inventory, wanted: ArmId) -> str:
