@@ -16,10 +16,10 @@ from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.rules import history_option, rules_options
 from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.what_if import refuse_questions
-from optimizer.documents import PlanDocument
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
+    from optimizer.documents import PlanDocument
     from optimizer.estate import Estate
     from optimizer.model.rules import Rules
 
