@@ -44,9 +44,6 @@ from optimizer.rollout.session.session import WriteSession, is_for_subscription
 from optimizer.rollout.writes.states import is_as, is_made
 from optimizer.rollout.writes.write import Write
 
-LONGEST_POLL_SECONDS = 30.0
-"""Longest pause between two looks at an operation when the service does not state how long to wait."""
-
 LONGEST_ASKED_SECONDS = 120.0
 """Longest pause between two looks at an operation, whatever the service asks for."""
 
@@ -306,7 +303,7 @@ class Carrier:
             self.session.clock.sleep(min(seconds, self.pace.follow_seconds - waited))
             # Never zero: a service that asks for no pause would keep this loop going for ever.
             waited += max(seconds, 0.01)
-            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            pause = self.pace.next_poll(pause)
             try:
                 look = self.session.service.look_at_operation(accepted.operation)
             except (ForbiddenError, AuthError):  # no look will succeed, so only the object can show the outcome
@@ -396,7 +393,7 @@ class Carrier:
         for look in range(self.pace.settle_looks - 1):
             if is_made(write, current):
                 break
-            self.session.clock.sleep(self.pace.settle_seconds * 4.0 ** (look - 1))
+            self.session.clock.sleep(self.pace.before_look(look))
             current = self.session.read(write)
         return current
 

@@ -12,9 +12,6 @@ from optimizer.rollout.calendar.timed_writes import TimedWrite
 from optimizer.rollout.carry_out.outcome import Attempt
 from optimizer.rollout.carry_out.pace import Pace
 
-LONGEST_PAUSE_SECONDS = 900.0
-"""Longest pause after trouble for which the service states no time: 15 minutes."""
-
 
 @dataclass
 class Lane:
@@ -148,4 +145,4 @@ class Lane:
     def _pause(self, attempt: Attempt, troubles: int) -> timedelta:
         if attempt.wait_seconds is not None:
             return timedelta(seconds=max(attempt.wait_seconds, 1.0))
-        return timedelta(seconds=min(self.pace.busy_seconds * 2.0 ** (troubles - 1), LONGEST_PAUSE_SECONDS))
+        return timedelta(seconds=self.pace.after_trouble(troubles))

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LONGEST_PAUSE_SECONDS = 900.0
+"""Longest pause after trouble for which the service states no time: 15 minutes."""
+
+LONGEST_POLL_SECONDS = 30.0
+"""Longest pause between two looks at an operation when the service does not state how long to wait."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -35,3 +41,15 @@ class Pace:
     poll_seconds: float = 1.0
     follow_seconds: float = 300.0
     lost_seconds: float = 300.0
+
+    def after_trouble(self, troubles: int) -> float:
+        """Seconds to wait after this number of troubles in a row, if the service states no time."""
+        return min(self.busy_seconds * 2.0 ** (troubles - 1), LONGEST_PAUSE_SECONDS)
+
+    def before_look(self, number: int) -> float:
+        """Seconds to wait before a further look at an object that may or may not have been written: 0 is the first."""
+        return self.settle_seconds * 4.0 ** (number - 1)
+
+    def next_poll(self, seconds: float) -> float:
+        """Seconds to wait before the next look at an operation, after a pause of this length."""
+        return min(2 * seconds, LONGEST_POLL_SECONDS)

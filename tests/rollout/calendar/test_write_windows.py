@@ -1,4 +1,4 @@
-"""Time gates minute by minute against slow loops: backups old and new, recovery points, freezes."""
+"""Write windows minute by minute against slow loops: backups old and new, recovery points, freezes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.ports import Resource
-from optimizer.rollout.calendar.spans import Span, next_begin, span_at, to_datetime, to_seconds, union, within, without
+from optimizer.rollout.calendar.spans import to_seconds
 from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, hourly_policy, policy_id, standard_policy, vm_id
@@ -236,21 +236,3 @@ def test_a_freeze_without_end_is_said() -> None:
     write = item_write("a", "23:00", "06:00")
     assert gates(DAILY, forever).windows(write, NOW) == []
     assert "is frozen by rule 'never'" in gates(DAILY, forever).why_never(write, to_seconds(NOW))
-
-
-SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=5).map(union)
-
-
-@given(SPANS, SPANS, st.integers(-1, 41))
-def test_spans_are_sets_of_seconds(one: list[Span], other: list[Span], second: int) -> None:
-    """Union, difference and intersection agree with sets; a span is found where a second lies in one."""
-
-    def seconds(spans: list[Span]) -> set[int]:
-        return {n for begin, end in spans for n in range(begin, end)}
-
-    assert seconds(union([*one, *other])) == seconds(one) | seconds(other)
-    assert seconds(without(one, other)) == seconds(one) - seconds(other)
-    assert seconds(within(one, other)) == seconds(one) & seconds(other)
-    assert (span_at(one, second) is not None) == (second in seconds(one))
-    assert next_begin(one, second) == min((begin for begin, _ in one if begin > second), default=None)
-    assert to_datetime(to_seconds(NOW)) == NOW
