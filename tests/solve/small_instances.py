@@ -131,7 +131,7 @@ def small_instance(
     return Instance(
         linear=prices + shape.move_price * moved,
         working_hours=np.zeros((num_vms, NUM_STARTS)),
-        tie_rank=np.zeros((num_vms, NUM_STARTS), dtype=np.int64),
+        tie_rank=moved.astype(np.int64),
         risk=prices,
         allowed=open_to,
         today=now,

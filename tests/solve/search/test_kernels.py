@@ -11,6 +11,7 @@ from optimizer.solve.problem.arrays import BLOCKED, Counts, count, pack
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance, WriteLimit
 from optimizer.solve.search.kernels import (
+    Cooling,
     gains,
     move_if_no_dearer,
     move_together,
@@ -23,6 +24,7 @@ from optimizer.solve.search.kernels import (
 from tests.solve.small_instances import Row, Shape, apart, every_schedule, priced, same_start, small_instance
 
 STARTS = (4, 9, 20)
+COLD = Cooling(0.05, 0.001, 300)
 
 
 def mixed(**more: object) -> Instance:
@@ -208,7 +210,7 @@ def test_ruin_and_recreate_keeps_its_books(seed: int) -> None:
     a, c = pack(instance), count(instance, instance.today)
     first, best = evaluate(instance, instance.today).total, instance.today.copy()
     random = np.random.default_rng(seed)
-    to_best, to_last = ruin_and_recreate(a, c, np.arange(4), random, 0.5, 0.01, 200, best)
+    to_best, to_last = ruin_and_recreate(a, c, np.arange(4), random, Cooling(0.5, 0.01, 200), best)
     assert is_feasible(instance, best) and is_feasible(instance, c.options)
     assert evaluate(instance, best).total - first == pytest.approx(to_best, abs=1e-6)
     assert evaluate(instance, c.options).total - first == pytest.approx(to_last, abs=1e-6)
@@ -223,7 +225,7 @@ def test_ruin_and_recreate_opens_a_policy_for_several_vms() -> None:
     a, c = pack(instance), count(instance, instance.today)
     assert sweep_single_moves(a, c, np.arange(3)) == 0.0
     best = instance.today.copy()
-    to_best, _ = ruin_and_recreate(a, c, np.arange(3), np.random.default_rng(0), 0.05, 0.001, 300, best)
+    to_best, _ = ruin_and_recreate(a, c, np.arange(3), np.random.default_rng(0), COLD, best)
     assert best.tolist() == [9, 9, 9]
     assert to_best == pytest.approx(-2.0)
 
@@ -236,6 +238,6 @@ def test_whole_policies_move_where_the_vault_is_full() -> None:
     instance = small_instance([4, 9], priced(2, prices, 50.0), shape=shape)
     a, c = pack(instance), count(instance, instance.today)
     best = instance.today.copy()
-    to_best, _ = ruin_and_recreate(a, c, np.arange(2), np.random.default_rng(0), 0.05, 0.001, 300, best)
+    to_best, _ = ruin_and_recreate(a, c, np.arange(2), np.random.default_rng(0), COLD, best)
     assert best.tolist() == [20, 20]
     assert to_best == pytest.approx(-4.0 + 0.2)

@@ -1,0 +1,139 @@
+"""The schedule that a plan is compared with: today's, a greedy one, or any that can be found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.model.arrays import IntArray
+from optimizer.solve.effort.clock import SolveClock
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.cost import is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.reference import Fallback, Reference, find_reference
+from optimizer.solve.search.solved import NotFound, Unsolvable
+from tests.solve.small_instances import Row, Shape, apart, priced, same_start, small_instance
+
+
+def found(instance: Instance, fallback: Fallback | None = None, effort: int = 10) -> Reference | Unsolvable | NotFound:
+    """The reference of an instance, without a time limit."""
+    return find_reference(instance, Search(effort=effort), SolveClock(None), fallback)
+
+
+def never_asked() -> IntArray:
+    """A fallback that must not be needed."""
+    raise AssertionError("a schedule is easy to find")
+
+
+def packed(num_vms: int, cap: int = 1) -> Instance:
+    """VMs at 0 under a cap on windows of four half hours, in a day of only eight half hours: two fit exactly.
+
+    Greedy puts the first VM at its cheapest start in the middle, after which no window is left for the second.
+    """
+    rows = [Row(range(num_vms), range(max(0, t - 3), t + 1), cap=cap) for t in range(8)]
+    prices = {(v, t): abs(t - 2) for v in range(num_vms) for t in range(5)}
+    allowed = dict.fromkeys(range(num_vms), range(5))
+    return small_instance([0] * num_vms, priced(num_vms, prices), rows, allowed=allowed)
+
+
+def test_today_is_the_reference_if_it_keeps_every_limit() -> None:
+    """However bad it is."""
+    instance = small_instance([4, 4], priced(2, {(0, 4): 9.0, (0, 9): 0.0}))
+    answer = found(instance, never_asked)
+    assert isinstance(answer, Reference)
+    assert (answer.name, answer.options.tolist()) == ("today", [4, 4])
+
+
+def test_a_greedy_schedule_is_the_reference_where_today_breaks_a_limit() -> None:
+    """Two VMs at 4 under a cap of one: one of them goes to its next best start."""
+    rows = [Row((0, 1), (4,), cap=1)]
+    instance = small_instance([4, 4], priced(2, {(0, 4): 0.0, (1, 4): 0.0, (1, 9): 1.0}), rows)
+    answer = found(instance, never_asked)
+    assert isinstance(answer, Reference)
+    assert (answer.name, answer.options.tolist()) == ("greedy", [4, 9])
+
+
+def test_a_vm_without_an_allowed_start_has_no_schedule() -> None:
+    """Nothing needs to be searched."""
+    assert isinstance(found(small_instance([4, 4], allowed={0: []}), never_asked), Unsolvable)
+
+
+def test_a_cap_that_is_too_small_by_counting_has_no_schedule() -> None:
+    """Three windows of four half hours do not fit into eight, one at a time."""
+    assert isinstance(found(packed(3), never_asked), Unsolvable)
+
+
+def test_tight_windows_are_packed_by_cpsat() -> None:
+    """Two windows fill the day exactly, which single moves do not find."""
+    instance = packed(2)
+    answer = found(instance)
+    assert isinstance(answer, Reference)
+    assert sorted(answer.options.tolist()) == [0, 4]
+    assert answer.name == "greedy"
+
+
+def test_the_fallback_proves_that_there_is_no_schedule() -> None:
+    """Its proof is taken before CP-SAT is asked."""
+    assert isinstance(found(_apart_in_one_place(), lambda: Outcome.INFEASIBLE), Unsolvable)
+
+
+def test_without_a_fallback_cpsat_proves_it() -> None:
+    """Two VMs that are kept apart have one start between them."""
+    assert isinstance(found(_apart_in_one_place()), Unsolvable)
+
+
+def _apart_in_one_place() -> Instance:
+    shape = Shape(gates=apart(0, 1, 2, same_start()))
+    return small_instance([4, 4], shape=shape, allowed={0: [9], 1: [9]})
+
+
+def test_a_schedule_of_the_fallback_is_used_if_it_keeps_every_limit() -> None:
+    """A swap in policies that are full: nothing but the known schedule, or CP-SAT, finds it."""
+    policies = [(0, 4, (0,), True), (0, 9, (1,), True)]
+    shape = Shape(policies=policies, per_new=1, per_old=1, room=(0,))
+    instance = small_instance([4, 9], shape=shape, allowed={0: [9], 1: [4, 20]})
+    known = np.array([9, 20])
+    assert is_feasible(instance, known)
+    answer = found(instance, lambda: known)
+    assert isinstance(answer, Reference)
+    assert is_feasible(instance, answer.options)
+    useless = found(instance, lambda: np.array([4, 4]))
+    assert isinstance(useless, Reference)
+    assert is_feasible(instance, useless.options)
+
+
+def test_sets_that_have_to_give_way_as_a_whole_are_placed_by_cpsat() -> None:
+    """Three VMs that must be before another one, in two starts: single moves break the rule on the way."""
+    clash = np.zeros((48, 48), dtype=np.bool_)
+    clash[9, [4, 9]] = clash[4, 4] = True
+    instance = small_instance(
+        [9, 4],
+        priced(2, {(0, 4): 5.0, (0, 9): 0.0, (1, 4): 0.0, (1, 9): 5.0}),
+        shape=Shape(gates=apart(0, 1, 2, clash)),
+        allowed={0: [4, 9], 1: [4, 9]},
+    )
+    answer = found(instance)
+    assert isinstance(answer, Reference)
+    assert answer.options.tolist() == [4, 9]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_limit_of_moves_is_kept(most: int) -> None:
+    """Two of four VMs have to leave 4; with one move that is impossible."""
+    rows = [Row(range(4), (4,), cap=2)]
+    instance = small_instance([4] * 4, rows=rows, shape=Shape(max_moves=most))
+    answer = found(instance)
+    if most == 1:
+        assert isinstance(answer, Unsolvable)
+    else:
+        assert isinstance(answer, Reference)
+        assert is_feasible(instance, answer.options)
+
+
+def test_pinned_vms_stay() -> None:
+    """VM 0 is pinned under the cap, so VM 1 goes."""
+    instance = small_instance([4, 4], rows=[Row((0, 1), (4,), cap=1)], shape=Shape(immovable=[0]))
+    answer = found(instance, never_asked)
+    assert isinstance(answer, Reference)
+    assert answer.options[0] == 4 != answer.options[1]
