@@ -136,12 +136,12 @@ def moves_chart(curve: MovesCurve) -> figure:
     points = curve.points
     source = ColumnDataSource(
         {
-            "moves": [one.max_moves for one in points],
-            "cost": [one.cost for one in points],
-            "bound": [one.bound for one in points],
-            "at_risk": [one.at_risk_per_month for one in points],
-            "share": [100 * one.gain_share for one in points],
-            "policies": [one.policy_writes for one in points],
+            "moves": [point.max_moves for point in points],
+            "cost": [point.cost for point in points],
+            "bound": [point.bound for point in points],
+            "at_risk": [point.at_risk_per_month for point in points],
+            "share": [100 * point.gain_share for point in points],
+            "policies": [point.policy_writes for point in points],
         }
     )
     plot = figure(

@@ -147,7 +147,7 @@ def compare_services(
     _, before = service_occupancy(inventory, now)
     _, after = service_occupancy(inventory, then)
     exact_is_known = plan.summary.overlaps_exact is not None
-    overlaps, overlaps_after = (_overlaps(inventory, of, exact_is_known=exact_is_known) for of in (now, then))
+    overlaps, overlaps_after = (_overlaps(inventory, starts, exact_is_known=exact_is_known) for starts in (now, then))
     order = np.lexsort((np.arange(len(names)), -(overlaps + overlaps_after), -overlaps))
 
     def sum_up(weights: FloatArray) -> FloatArray:
@@ -382,14 +382,14 @@ def _windows(item: ProtectedItem, inventory: Inventory, start: str) -> tuple[tup
     """Start windows of one day in local time, split at midnight."""
     hour, minute = start.split(":")
     recurrence = inventory.policy(item).recurrence
-    found = []
+    windows = []
     for after in recurrence.runs_after_start if recurrence.frequency is Frequency.HOURLY else (0,):
         begin = (int(hour) * 60 + int(minute) + after) % MINUTES_PER_DAY
         end = begin + inventory.timing(item).window_minutes
-        found.append((begin, min(end, MINUTES_PER_DAY)))
+        windows.append((begin, min(end, MINUTES_PER_DAY)))
         if end > MINUTES_PER_DAY:
-            found.append((0, end - MINUTES_PER_DAY))
-    return tuple(found)
+            windows.append((0, end - MINUTES_PER_DAY))
+    return tuple(windows)
 
 
 def window_starts(inventory: Inventory, item: ProtectedItem, entry: ScheduleEntry) -> tuple[list[int], list[int]]:

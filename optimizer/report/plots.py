@@ -94,7 +94,7 @@ def plot_load(estate: Estate, plan: PlanDocument, vm: str | None = None) -> figu
         raise DataError("the plan contains no VM, so there is no load to plot")
     load = estate.load.read_vm(most_helped(plan, 1)[0].vm if vm is None else vm)
     entry = _entry(plan, load.vm_id)
-    item = next(one for one in inventory.items if one.vm_id.casefold() == load.vm_id.casefold())
+    item = next(item for item in inventory.items if item.vm_id.casefold() == load.vm_id.casefold())
     profile = load_profile(inventory, item, entry, load, plan.rules.threshold)
     plot = charts.load_chart(profile, plan.rules.threshold)
     charts.set_title(plot, f"{profile.name}: {entry.start_today} today, {entry.start} in the plan ({entry.timezone})")

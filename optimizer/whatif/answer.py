@@ -18,7 +18,8 @@ from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
 from optimizer.whatif.apply import apply_scenario
 from optimizer.whatif.changed_estate import ChangedEstate
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
-from optimizer.whatif.document import NewVm, Noticed, PlanFigures, Range, ScenarioAnswer, WhatIf
+from optimizer.whatif.document import NewVm, Range, ScenarioAnswer, WhatIf
+from optimizer.whatif.figures import Noticed, PlanFigures
 from optimizer.whatif.scenario import Scenario
 
 PROVING = Planner(Search(gap=0.0))

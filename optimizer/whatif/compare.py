@@ -18,7 +18,8 @@ from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan import Case, Planned
 from optimizer.solve import BreachKind
-from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
+from optimizer.whatif.document import StartChange
+from optimizer.whatif.figures import CostTerms, Figures, Noticed, PlanFigures
 
 TINY = 1e-9
 """Tolerance for rounding when a change of cost is compared with the price of a move."""
@@ -130,11 +131,11 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
     """
     before, case = base.starts(), other.case
     changes = cost_changes(case, kept, other.options)
-    found = []
+    changed = []
     for v in np.flatnonzero(other.options != kept).tolist():
         item = case.inventory.items[v]
         if item.vm_id in before:
-            found.append(
+            changed.append(
                 StartChange(
                     vm=item.vm_id,
                     service=case.inventory.vm(item).service_name,
@@ -147,15 +148,23 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
             )
     least = worth_a_move(base.case.rules)
 
-    def rank(one: StartChange) -> tuple[bool, float]:
-        return not one.must and abs(one.cost_change) < least - TINY, -abs(one.cost_change)
+    def rank(change: StartChange) -> tuple[bool, float]:
+        return not change.must and abs(change.cost_change) < least - TINY, -abs(change.cost_change)
 
-    return tuple(sorted(found, key=rank))
+    return tuple(sorted(changed, key=rank))
 
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
-    """What a schedule breaks in a case, in words; empty if it keeps everything."""
-    found: dict[str, None] = {}
+    """What a schedule breaks in a case, in words; empty if it keeps everything.
+
+    Parameters
+    ----------
+    case
+        Case with the rules and limits.
+    options
+        Shape (V,): start option of each VM.
+    """
+    broken: dict[str, None] = {}
     for breach in case.problem.breaches(options):
         match breach.kind:
             case BreachKind.START:
@@ -169,5 +178,5 @@ def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
                 words = f"the limit of policies of vault {case.inventory.vault(item).name!r}"
             case _:
                 words = breach.limit.name
-        found[words] = None
-    return tuple(found)
+        broken[words] = None
+    return tuple(broken)

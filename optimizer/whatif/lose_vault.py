@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 
 from optimizer.errors import ConfigError
 from optimizer.model.arm_id import ArmId
@@ -50,7 +50,7 @@ def lose_vault(before: ChangedEstate, change: LoseVault) -> ChangedEstate:
             return resource
         return _rehomed_item(resource, lost, target, places.join(inventory.policy(item), target.id))
 
-    kept = [item for item in document.protected_items if id_of(item) in moved or not _is_below(item, lost)]
+    kept = [item for item in document.protected_items if id_of(item) in moved or not _belongs_to(item, lost)]
     items = tuple(map(rehomed, kept))  # before the policies are read, because it may create some
     notes = (
         _moved_note(moved, lost, target),
@@ -61,15 +61,21 @@ def lose_vault(before: ChangedEstate, change: LoseVault) -> ChangedEstate:
     return before.with_rehomed(item.vm_id for item in moved.values()).with_resources(
         places.made.total(),
         notes,
-        vaults=tuple(vault for vault in document.vaults if id_of(vault) != lost.id),
-        policies=tuple(policy for policy in places.resources().values() if not _is_below(policy, lost)),
+        vaults=_without(document.vaults, lost),
+        policies=_without(places.resources().values(), lost),
         protected_items=items,
-        vault_settings=tuple(
-            setting
-            for setting in document.vault_settings
-            if not _is_below(setting, lost) and id_of(setting) != lost.id
-        ),
+        vault_settings=_without(document.vault_settings, lost),
     )
+
+
+def _without(resources: Iterable[Resource], lost: Vault) -> tuple[Resource, ...]:
+    """Resources that a lost vault does not take with it."""
+    return tuple(resource for resource in resources if not _belongs_to(resource, lost))
+
+
+def _belongs_to(resource: Resource, vault: Vault) -> bool:
+    """Whether a resource is a vault or below it."""
+    return id_of(resource) == vault.id or id_of(resource).is_below(vault.id)
 
 
 def _moved_note(moved: Sized, lost: Vault, target: Vault) -> str:
@@ -89,14 +95,16 @@ def _dropped_note(dropped: int, lost: Vault) -> list[str]:
 
 def _find_vault(inventory: Inventory, wanted: str, change: LoseVault) -> Vault:
     """Vault with an id or a name."""
-    by_id = inventory.vaults.get(ArmId(wanted))
-    if by_id is not None:
-        return by_id
+    return inventory.vaults.get(ArmId(wanted)) or _vault_named(inventory, wanted, change)
+
+
+def _vault_named(inventory: Inventory, wanted: str, change: LoseVault) -> Vault:
+    vaults = sorted(inventory.vaults.values(), key=lambda vault: vault.name)
     try:
-        name = resolve_names("vault", wanted, sorted(vault.name for vault in inventory.vaults.values()))
+        name = resolve_names("vault", wanted, [vault.name for vault in vaults])
     except ConfigError as exc:
         raise ConfigError(f"what if '{change}': {exc}") from exc
-    named = [vault for vault in inventory.vaults.values() if vault.name == name]
+    named = [vault for vault in vaults if vault.name == name]
     if len(named) > 1:
         ids = " or ".join(vault.id for vault in named)
         raise ConfigError(f"what if '{change}': {len(named)} vaults are called {name!r}; give the id of one: {ids}")
@@ -130,10 +138,6 @@ def _named_target(named: Vault, fitting: Sequence[Vault], lost: Vault, change: L
         f"what if '{change}': vault {named.name!r} {why}; a VM is protected by a vault of its own region and "
         f"subscription: {', '.join(vault.name for vault in fitting) or 'this estate has no other'}"
     )
-
-
-def _is_below(resource: Resource, vault: Vault) -> bool:
-    return id_of(resource).is_below(vault.id)
 
 
 def _rehomed_item(item: Resource, lost: Vault, target: Vault, policy: Resource) -> Resource:

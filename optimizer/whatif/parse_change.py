@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from optimizer.config import parse_rules, read_rules, validate_rules
 from optimizer.errors import ConfigError, UsageError
@@ -94,13 +95,15 @@ def _set_key(text: str, key: str, value: object) -> SetKey:
 @cache
 def rule_keys() -> tuple[str, ...]:
     """Keys of the rules that hold one value, such as ``prices.snapshot_overlap`` and ``max_moves``."""
-    keys: list[str] = []
-    for name, field in Rules.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += [f"{name}.{inner.alias or key}" for key, inner in field.annotation.model_fields.items()]
-        elif not isinstance(field.default, tuple):
-            keys.append(name)
-    return tuple(keys)
+    return tuple(key for name, field in Rules.model_fields.items() for key in _keys_of_table(name, field))
+
+
+def _keys_of_table(name: str, field: FieldInfo) -> list[str]:
+    """Keys of a table of the rules, or the field itself if it holds one value; none for a list."""
+    table = field.annotation
+    if isinstance(table, type) and issubclass(table, BaseModel):
+        return [f"{name}.{inner.alias or key}" for key, inner in table.model_fields.items()]
+    return [] if isinstance(field.default, tuple) else [name]
 
 
 def _meant(kind: str) -> str:
@@ -120,12 +123,22 @@ def _number_or_word(text: str) -> object:
 
 def _parse_add_vms(text: str, value: str, _: Path | None) -> AddVms:
     example = "write it as add-vms=service=shop,count=20"
-    parts = [tuple(piece.strip() for piece in part.partition("=")) for part in value.split(",")]
-    counts = [count for key, _, count in parts if key == "count"]
-    number = counts[0] if len(counts) == 1 else ""
-    if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MAX_COPIES):
-        raise UsageError(f"what if {text!r}: count must be one whole number from 1 to {MAX_COPIES:,}; {example}")
-    return AddVms(_selector(text, ["".join(part) for part in parts if part[0] != "count"], example), int(number))
+    parts = [part.strip() for part in value.split(",")]
+    counts = [part for part in parts if _key_of(part) == "count"]
+    criteria = [part for part in parts if part not in counts]
+    return AddVms(_selector(text, criteria, example), _count(text, counts, example))
+
+
+def _key_of(part: str) -> str:
+    return part.partition("=")[0].strip()
+
+
+def _count(text: str, counts: Sequence[str], example: str) -> int:
+    """Number of VMs to add, which is stated once."""
+    number = counts[0].partition("=")[2].strip() if len(counts) == 1 else ""
+    if number.isascii() and number.isdecimal() and 1 <= int(number) <= MAX_COPIES:
+        return int(number)
+    raise UsageError(f"what if {text!r}: count must be one whole number from 1 to {MAX_COPIES:,}; {example}")
 
 
 def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
@@ -172,22 +185,25 @@ def _parse_forbid(text: str, value: str, _: Path | None) -> AddRules:
             "20:00-06:00; add a zone such as Europe/Berlin if the times are not in each policy's own zone, and "
             ",frequency=Daily or other criteria to select VMs"
         )
-    first = _date(text, match["first"])
-    last = _date(text, match["last"]) if match["last"] else first
-    if not 0 <= (last - first).days < MAX_FORBIDDEN_DATES:
-        raise UsageError(
-            f"what if {text!r}: {first} to {last} is not 1 to {MAX_FORBIDDEN_DATES} days; swap or shorten them"
-        )
-    window = {
-        "from": match["start"],
-        "to": match["end"],
-        "dates": [first + timedelta(days=n) for n in range((last - first).days + 1)],
-        **({"zone": match["zone"]} if match["zone"] else {}),
-    }
+    dates = _dates(text, match["first"], match["last"] or match["first"])
+    window = {"from": match["start"], "to": match["end"], "dates": dates}
+    if match["zone"]:
+        window["zone"] = match["zone"]
     where = _selector(text, criteria, "write it as forbid=2026-03-02..2026-03-08 20:00-06:00,frequency=Daily")
     rule = {"name": f"forbid {value}", "where": where, "forbid": [window]}
     rules = validate_rules({"rule": [rule]}, f"what if {text!r}")
     return AddRules(rules.rule, written=f"forbid={value}", dated=True)
+
+
+def _dates(text: str, begin: str, end: str) -> list[date]:
+    """Every date from the first to the last."""
+    first, last = _date(text, begin), _date(text, end)
+    days = (last - first).days + 1
+    if not 1 <= days <= MAX_FORBIDDEN_DATES:
+        raise UsageError(
+            f"what if {text!r}: {first} to {last} is not 1 to {MAX_FORBIDDEN_DATES} days; swap or shorten them"
+        )
+    return [first + timedelta(days=number) for number in range(days)]
 
 
 def _date(text: str, value: str) -> date:

@@ -15,7 +15,7 @@ from optimizer.model.timegrid import format_start
 from optimizer.plan import Planned, Planner, plan_case
 from optimizer.whatif.answer import PROVING
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
-from optimizer.whatif.document import PriceAnswer, PriceName, Sensitivity, VmStability
+from optimizer.whatif.sensitivity_document import PriceAnswer, PriceName, Sensitivity, VmStability
 
 PRICES: tuple[PriceName, ...] = (
     "snapshot_overlap",

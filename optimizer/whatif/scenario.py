@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
 
 from optimizer.errors import ConfigError
 from optimizer.model.raw import parse_toml
+from optimizer.model.strict import StrictModel
 from optimizer.whatif.changes import Change
 from optimizer.whatif.parse_change import parse_change
 
@@ -55,32 +57,37 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
     ConfigError
         The file cannot be read or used.
     """
+    content = _read_toml(path)
+    listed = content.get("scenario")
+    if set(content) != {"scenario"} or not listed or not isinstance(listed, list):
+        raise ConfigError(f"{path}: allowed: one [[scenario]] or more, and nothing else; write each as {_EXAMPLE}")
+    return tuple(_read_scenario(path, number, entry) for number, entry in enumerate(listed, start=1))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        content = parse_toml(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is not UTF-8"
         raise ConfigError(f"{path}: cannot be read ({reason}); give a file of scenarios that you may read") from exc
     except ValueError as exc:
         raise ConfigError(f"{path}: is not TOML: {exc}; correct that line") from exc
-    listed = content.get("scenario")
-    if not isinstance(listed, list) or not listed or set(content) != {"scenario"}:
-        raise ConfigError(f"{path}: allowed: one [[scenario]] or more, and nothing else; write each as {_EXAMPLE}")
-    return tuple(_read_scenario(path, number, entry) for number, entry in enumerate(listed, start=1))
 
 
-def _read_scenario(path: Path, number: int, entry: object) -> Scenario:
-    if not _is_scenario(entry):
-        raise ConfigError(f"{path}: scenario {number} cannot be used: {entry!r:.80}; write it as {_EXAMPLE}")
+class _Entry(StrictModel):
+    """A ``[[scenario]]`` of a file."""
+
+    name: Annotated[str, Field(min_length=1)]
+    what_if: tuple[str, ...]
+
+
+def _read_scenario(path: Path, number: int, content: object) -> Scenario:
     try:
-        return Scenario.parse(*entry["what_if"], name=entry["name"], folder=path.parent)
+        entry = _Entry.model_validate(content)
+    except ValidationError as exc:
+        message = f"{path}: scenario {number} cannot be used: {content!r:.80}; write it as {_EXAMPLE}"
+        raise ConfigError(message) from exc
+    try:
+        return Scenario.parse(*entry.what_if, name=entry.name, folder=path.parent)
     except ConfigError as exc:
-        raise ConfigError(f"{path}: scenario {entry['name']!r}: {exc}") from exc
-
-
-def _is_scenario(entry: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a table of the file has a name and a list of changes, and nothing else."""
-    if not isinstance(entry, Mapping) or set(entry) != {"name", "what_if"}:
-        return False
-    name, texts = entry["name"], entry["what_if"]
-    named = isinstance(name, str) and name != ""
-    return named and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+        raise ConfigError(f"{path}: scenario {entry.name!r}: {exc}") from exc

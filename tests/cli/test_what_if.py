@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from optimizer.report.terminal.sensitivity import render_sensitivity
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.terminal.what_if import render_what_if
-from optimizer.whatif.document import Sensitivity, WhatIf
+from optimizer.whatif.document import WhatIf
+from optimizer.whatif.sensitivity_document import Sensitivity
 from tests.cli.command_line import run
 from tests.plan.estates import write_inputs
 from tests.whatif.examples import everything, tiny_estate

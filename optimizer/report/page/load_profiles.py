@@ -183,10 +183,10 @@ def _highest(bins: Bytes) -> Bytes:
 
 def _high_percentile(history: Bytes) -> Bytes:
     """95th percentile of the known days by nearest rank, in the highest bin of each step."""
-    found = np.full((history.shape[0], BINS_PER_DAY), UNKNOWN, dtype=np.uint8)
+    highest = np.full((history.shape[0], BINS_PER_DAY), UNKNOWN, dtype=np.uint8)
     for begin in range(0, history.shape[0] if history.shape[1] else 0, _VMS_AT_ONCE):
         ordered = np.sort(history[begin : begin + _VMS_AT_ONCE], axis=1)  # unknown days come last
         count = (ordered != UNKNOWN).sum(axis=1)
         rank = np.maximum(np.ceil(0.95 * count).astype(np.int64) - 1, 0)
-        found[begin : begin + _VMS_AT_ONCE] = np.take_along_axis(ordered, rank[:, None, :], axis=1)[:, 0]
-    return _highest(found)
+        highest[begin : begin + _VMS_AT_ONCE] = np.take_along_axis(ordered, rank[:, None, :], axis=1)[:, 0]
+    return _highest(highest)

@@ -46,7 +46,7 @@ def _of_plan(plan: PlanDocument) -> str:
 
 
 def _of_audit(audit: Audit) -> str:
-    together = sum(one.at_once is None for one in audit.services_together)
+    together = sum(service.at_once is None for service in audit.services_together)
     parts = [
         plural(audit.totals.vms, "VM"),
         f"{audit.totals.busy_vms:,} often busy when backed up",

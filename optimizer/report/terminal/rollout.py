@@ -42,8 +42,8 @@ def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows:
     """
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:
-        of = f" of the plan for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC" if plan else ""
-        yield Text(f"Roll-out{of}", style="bold")
+        source = f" of the plan for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC" if plan else ""
+        yield Text(f"Roll-out{source}", style="bold")
         yield Text(_extent(rollout))
         yield from _calendar(rollout, sheet, max_rows)
 
@@ -303,8 +303,8 @@ def render_outcome(outcome: RunOutcome, prepared: Prepared, max_rows: int | None
         if table.cells:
             yield sheet.table(table)
         if outcome.found:
-            found = plural(len(outcome.found), "write")
-            yield Text(f"{found} found in place: somebody else made the change, and a rollback leaves it as it is")
+            writes = plural(len(outcome.found), "write")
+            yield Text(f"{writes} found in place: somebody else made the change, and a rollback leaves it as it is")
         steps = list(next_steps(outcome, prepared))
         yield from sheet.heading("Next") if steps else ()
         for step in steps:

@@ -135,7 +135,7 @@ def _comparison(base: PlanFigures, scenario: ScenarioAnswer) -> Table:
             line.shown(kept),
             *((line.shown(plan), line.difference(base, plan)) if plan else ()),
         )
-        for line in _lines(any(one.weighted is not None for one in every))
+        for line in _lines(any(figures.weighted is not None for figures in every))
     ]
     columns: list[Column[Sequence[str]]] = [text("", _cell(0)), number("base", _cell(1)), number("kept", _cell(2))]
     note = "base: the base plan; kept: its starts under the conditions of the scenario"

@@ -20,9 +20,9 @@ def knee_sentence(plan: PlanDocument) -> str:
     return f"About {verb} {share}: see --moves-curve, or plan with --max-moves {knee.moves}"
 
 
-def _needs_all(moved: int, of: str = "this plan's gain") -> str:
+def _needs_all(moved: int, gain: str = "this plan's gain") -> str:
     needed = "its only move" if moved == 1 else f"all {moved:,} of its moves"
-    return f"{100 * MOST_OF_GAIN:.0f} % of {of} needs {needed}"
+    return f"{100 * MOST_OF_GAIN:.0f} % of {gain} needs {needed}"
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:
@@ -61,8 +61,8 @@ def _most_of_gain(curve: MovesCurve, max_moves: int) -> str:
     """How many moves give most of the gain."""
     most, last = curve.point(max_moves), curve.points[-1]
     if most.moved == last.moved:
-        of = "this plan's gain" if curve.spread is None else "the gain before services are spread"
-        return f"{_needs_all(last.moved, of)}."
+        gain = "this plan's gain" if curve.spread is None else "the gain before services are spread"
+        return f"{_needs_all(last.moved, gain)}."
     verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
     return (
         f"{verb} {percent(most.gain_share)} of the gain of all {last.moved:,}; to plan only these, use "

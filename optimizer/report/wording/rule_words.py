@@ -17,7 +17,7 @@ EVERY_VM = "every VM"
 def applies_to(rule: Rule) -> str:
     """VMs that a rule applies to, such as ``service = erp*, except "*-test-*"``."""
     where = _set(rule.where) or EVERY_VM
-    exempt = " or ".join(_set(one) for one in rule.exempt)
+    exempt = " or ".join(_set(vms) for vms in rule.exempt)
     return f"{where}, except {exempt}" if exempt else where
 
 
@@ -40,10 +40,10 @@ def _together(rule: Rule) -> Iterator[str]:
     if rule.separate is True:
         yield f"no two start windows overlap{per}"
     elif rule.separate:
-        yield f"start windows of {' and '.join(_set(one) for one in rule.separate)} do not overlap{per}"
+        yield f"start windows of {' and '.join(_set(vms) for vms in rule.separate)} do not overlap{per}"
     if rule.order:
         within = "" if rule.within is None else f", each at most {rule.within:g} h after the one before"
-        yield f"{', then '.join(_set(one) for one in rule.order)}{per}{within}"
+        yield f"{', then '.join(_set(vms) for vms in rule.order)}{per}{within}"
 
 
 def _changes(rule: Rule) -> Iterator[str]:

@@ -31,5 +31,5 @@ def rules_in_force(rules: Rules) -> Iterator[str]:
 
 
 def _ranges(days: Sequence[DateRange]) -> str:
-    shown = [f"{one.first}" if one.first == one.last else f"{one.first} to {one.last}" for one in days[:_NAMED]]
+    shown = [f"{span.first}" if span.first == span.last else f"{span.first} to {span.last}" for span in days[:_NAMED]]
     return ", ".join(shown) + (f" and {len(days) - _NAMED} more" if len(days) > _NAMED else "")

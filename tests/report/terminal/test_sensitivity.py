@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from optimizer.report.terminal.sensitivity import SHOWN, render_sensitivity
 from optimizer.report.terminal.sheet import to_text
 from optimizer.whatif import Figures, Noticed, PlanFigures, Sensitivity, VmStability
-from optimizer.whatif.document import CostTerms, PriceAnswer
+from optimizer.whatif.figures import CostTerms
+from optimizer.whatif.sensitivity_document import PriceAnswer
 
 COST = CostTerms(risk=1.0, overlap=2.0, vault_peak=0.5, working_hours=0.25, policy_writes=0.1, moves=0.05, total=3.9)
 FIGURES = Figures(

@@ -10,7 +10,8 @@ from optimizer.documents import WeightedTotals
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.terminal.what_if import SHOWN, render_what_if
 from optimizer.whatif import Figures, NewVm, Noticed, PlanFigures, ScenarioAnswer, StartChange, WhatIf
-from optimizer.whatif.document import CostTerms, Range
+from optimizer.whatif.document import Range
+from optimizer.whatif.figures import CostTerms
 
 COST = CostTerms(risk=1.0, overlap=2.0, vault_peak=0.5, working_hours=0.25, policy_writes=0.1, moves=0.05, total=3.9)
 KEPT = Figures(

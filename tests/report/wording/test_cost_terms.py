@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optimizer.report.wording.cost_terms import COST_TERMS
 from optimizer.whatif import Figures
-from optimizer.whatif.document import CostTerms
+from optimizer.whatif.figures import CostTerms
 
 FIGURES = Figures(
     vms=1,

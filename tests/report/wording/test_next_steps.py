@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from optimizer.documents import CreatePolicy
 from optimizer.report.wording.next_steps import next_steps
 from optimizer.rollout import Prepared, RunOutcome
+from optimizer.rollout.prepare.earlier_runs import RunJournal
 from tests.report.rollouts import BLOCKED, COMPLETE, INVENTORY, PLAN, make_outcome, make_prepared
 
 PREPARED = make_prepared()
@@ -74,7 +76,13 @@ def rolled_back(created: int) -> Prepared:
     }
     inventory = replace(INVENTORY, policies=dict.fromkeys(policies, next(iter(INVENTORY.policies.values()))))
     plan = PLAN.model_copy(update={"changes": tuple(policies.values())})
-    return make_prepared(command="rollback", plan=plan, inventory=inventory, writes=())
+    whole = make_prepared(writes=())
+    return replace(
+        whole,
+        case=replace(whole.case, plan=plan),
+        journal=RunJournal(Path("plan.rollback.jsonl"), "rollback"),
+        baseline=replace(whole.baseline, inventory=inventory),
+    )
 
 
 def test_policies_that_a_rollback_leaves_are_named() -> None:
