@@ -13,8 +13,7 @@ from optimizer.documents import HistorySource
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.risk.forecast import Forecast
-from optimizer.risk.table import RiskTable, risk_table
+from optimizer.risk import Forecast, RiskTable, risk_table
 from optimizer.solve import Problem
 
 

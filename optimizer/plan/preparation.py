@@ -17,8 +17,7 @@ from optimizer.model.set_demands import MOST_HOURS, least_within
 from optimizer.plan.case import Case
 from optimizer.plan.notes.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
-from optimizer.risk.forecast import forecast_load
-from optimizer.risk.table import snapshot_grid
+from optimizer.risk import forecast_load, snapshot_grid
 
 
 def prepare(

@@ -13,7 +13,7 @@ from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan import Case, Planned, Planner, Tell, plan_case
 from optimizer.ports import ignore
-from optimizer.risk.forecast import Forecast
+from optimizer.risk import Forecast
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
 from optimizer.whatif.apply import apply_scenario
 from optimizer.whatif.changed_estate import ChangedEstate

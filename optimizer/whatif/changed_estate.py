@@ -12,7 +12,7 @@ from optimizer.estate import Estate
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.risk.forecast import Forecast
+from optimizer.risk import Forecast
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from optimizer.plan.explanations.option_costs import COST_DECIMALS, difference_o
 from optimizer.plan.explanations.reasons import Solution, format_start_utc
 from optimizer.plan.explanations.vm_notes import notes_on_companions, notes_on_vm
 from optimizer.plan.explanations.vm_overlaps import VmOverlaps
-from optimizer.risk.observed import observed_risk
+from optimizer.risk import observed_risk
 from optimizer.solve import Limit, OptionCosts
 
 NUM_ALTERNATIVES = 2

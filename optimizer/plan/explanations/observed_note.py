@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimizer.risk.seasonal import FloatArray
+from optimizer.model.arrays import FloatArray
 
 WORTH_COMPARING = 0.1
 """Difference between estimated and observed at-risk backups per 30 days from which a note states both."""

@@ -14,7 +14,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import NUM_OPTIONS, format_minute, format_start, resolve_zone
 from optimizer.plan.case import Case
 from optimizer.plan.explanations.vm_overlaps import VmOverlaps
-from optimizer.risk.table import LEAST_COUNTED
+from optimizer.risk import LEAST_COUNTED
 from optimizer.solve import Limit, Marginals, OptionCosts, Problem
 
 NOTICEABLE = 0.005

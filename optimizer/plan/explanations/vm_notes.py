@@ -14,7 +14,7 @@ from optimizer.model.timegrid import Frequency, format_start
 from optimizer.plan.explanations.observed_note import notes_on_observed
 from optimizer.plan.explanations.option_costs import COST_DECIMALS, difference_of
 from optimizer.plan.explanations.reasons import NOTICEABLE, Solution
-from optimizer.risk.table import RiskTable
+from optimizer.risk import RiskTable
 from optimizer.solve import OptionCosts
 
 FULL_CREDIT = 0.995

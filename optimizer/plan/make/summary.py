@@ -22,7 +22,7 @@ from optimizer.model.occupancy import exact_overlaps, expected_overlaps, service
 from optimizer.plan.audits.broken_rules import find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.make.diff import Diff
-from optimizer.risk.promise import Decisions, expected_change
+from optimizer.risk import Decisions, expected_change
 from optimizer.solve import Solved
 
 HARM_TOLERANCE = 1e-6

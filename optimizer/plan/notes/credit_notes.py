@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizer.documents import Expectation
+from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
-from optimizer.risk.forecast import Forecast
-from optimizer.risk.seasonal import BoolArray
-from optimizer.risk.table import RiskTable
+from optimizer.risk import Forecast, RiskTable
 
 WORTH_A_NOTE = 0.1
 """Gain in at-risk backups per 30 days from which a VM without credit is counted in a note."""

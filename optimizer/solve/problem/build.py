@@ -19,7 +19,7 @@ from optimizer.model.set_constraints import gates_between
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY
 from optimizer.model.weights import item_weights, risk_weights
-from optimizer.risk.table import RiskTable
+from optimizer.risk import RiskTable
 from optimizer.solve.problem.instance import ExistingPolicy, Instance, Rows, WriteLimit
 from optimizer.solve.problem.restrict import Restrictions
 from optimizer.solve.problem.rows import RowBuilder

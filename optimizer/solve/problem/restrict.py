@@ -14,7 +14,7 @@ from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.model.window_options import options_allowed
-from optimizer.risk.table import RiskTable
+from optimizer.risk import RiskTable
 
 RISK_TOLERANCE = 1e-9
 """Tolerance of comparisons between risks, which are rounded to 1e-6."""

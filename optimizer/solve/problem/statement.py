@@ -11,7 +11,7 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.risk.table import RiskTable
+from optimizer.risk import RiskTable
 from optimizer.solve.problem.breaches import Breach, BrokenAt, breaches, broken_at, rule_breaches
 from optimizer.solve.problem.build import build_instance
 from optimizer.solve.problem.cost import Cost, cost_shares, evaluate, is_feasible

@@ -1,0 +1,9 @@
+from .forecast import Forecast as Forecast
+from .forecast import forecast_load as forecast_load
+from .observed import observed_risk as observed_risk
+from .promise import Decisions as Decisions
+from .promise import expected_change as expected_change
+from .table import LEAST_COUNTED as LEAST_COUNTED
+from .table import RiskTable as RiskTable
+from .table import risk_table as risk_table
+from .table import snapshot_grid as snapshot_grid
