@@ -16,6 +16,7 @@ from optimizer.intake.vm_list.vm_columns import REQUIRED, Columns, read_columns
 from optimizer.intake.vm_list.vm_line import VmRow, read_row
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
+from optimizer.model.html_table import counted
 from optimizer.model.raw import id_of
 from optimizer.ports import Resource
 
@@ -105,7 +106,7 @@ def _lines(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[st
 def _by_column(path: Path, line: int, fields: Sequence[str], columns: Columns, separator: str) -> dict[str, str]:
     if len(fields) != len(columns.names):
         raise DataError(
-            f"{path}, line {line}: {len(fields)} fields, but the header has {len(columns.names)}; put a field that "
+            f"{path}, line {line}: {counted(len(fields), 'field', 'fields')}, but the header has {len(columns.names)}; put a field that "
             f"contains {separator!r} between double quotes"
         )
     return dict(zip(columns.names, map(str.strip, fields), strict=True))
