@@ -1,9 +1,9 @@
+from .checked import Checked as Checked
+from .checked import Claims as Claims
 from .effects import RuleEffect as RuleEffect
 from .effects import rule_effects as rule_effects
 from .set_rules import SetRules as SetRules
-from .verify import Checked as Checked
-from .verify import Claims as Claims
-from .verify import counted_within as counted_within
+from .under_rules import counted_within as counted_within
+from .under_rules import rules_of as rules_of
 from .verify import require_verified as require_verified
-from .verify import rules_of as rules_of
 from .window_clock import WindowClock as WindowClock

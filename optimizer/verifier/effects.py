@@ -13,7 +13,7 @@ from optimizer.documents import PlanDocument
 from optimizer.model.inventory import Inventory
 from optimizer.verifier.rule_counts import Counting
 from optimizer.verifier.set_rules import SetRules
-from optimizer.verifier.verify import capped_groups, rules_of
+from optimizer.verifier.under_rules import capped_groups, rules_of
 from optimizer.verifier.window_clock import WindowClock
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Rule
 from optimizer.verifier.set_rules import SetRules
+from optimizer.verifier.under_rules import CappedGroup
 from optimizer.verifier.window_clock import WindowClock
-from optimizer.verifier.write_order import CappedGroup
 
 
 @dataclass(frozen=True, slots=True)

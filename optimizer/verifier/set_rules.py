@@ -6,15 +6,17 @@ It shares no code with :mod:`optimizer.solve`.  The verifier of plans and the ju
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import pairwise
+from functools import cached_property
+from itertools import pairwise, product
 
-from optimizer.model.inventory import Inventory, Policy, Vault, Vm
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.model.timegrid import Frequency, format_start
+from optimizer.model.timegrid import format_start
+from optimizer.verifier.under_rules import is_under, rules_of, stays
 from optimizer.verifier.window_clock import WindowClock
 
 NOON = timedelta(hours=12)
@@ -29,6 +31,34 @@ class _Member:
     policy: Policy
     number: int
     left_alone: bool
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What decides, together with the start, which rules the VM breaks."""
+        return self.number, self.left_alone, self.policy.recurrence, self.policy.timezone
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The VMs of the sets of a rule within one service, within one vault, or all together."""
+
+    rule: Rule
+    ordered: bool
+    members: Sequence[_Member]
+
+    @property
+    def limits_hours(self) -> bool:
+        """Whether the rule limits the hours between a set and the next."""
+        return self.ordered and self.rule.within is not None
+
+    @cached_property
+    def neighbors(self) -> frozenset[tuple[int, int]]:
+        """Numbers of each two sets with VMs that have no such set between them."""
+        return _neighbors(self.members)
+
+
+def _neighbors(members: Sequence[_Member]) -> frozenset[tuple[int, int]]:
+    return frozenset(pairwise(sorted({member.number for member in members})))
 
 
 class SetRules:
@@ -47,39 +77,43 @@ class SetRules:
     def __init__(self, inventory: Inventory, rules: Rules, clock: WindowClock) -> None:
         self._clock = clock
         self._groups = [
-            (rule, ordered, members)
+            _Group(rule, ordered, members)
             for rule in rules.rule
             for ordered in (False, True)
-            for members in _groups(inventory, rules, rule, ordered=ordered)
+            for members in _members_by_group(inventory, rules, rule, ordered=ordered)
         ]
-        self._groups_of: dict[int, list[tuple[int, _Member]]] = defaultdict(list)
-        for number, (_, _, members) in enumerate(self._groups):
-            for member in members:
-                self._groups_of[member.row].append((number, member))
+        self._groups_of: dict[int, list[tuple[_Group, _Member]]] = defaultdict(list)
+        for group in self._groups:
+            for member in group.members:
+                self._groups_of[member.row].append((group, member))
         self._nights: dict[tuple[object, ...], dict[date, tuple[datetime, datetime]]] = {}
         self._known: dict[tuple[object, ...], bool] = {}
 
     def breaking(self, starts: Sequence[int]) -> set[tuple[str, int]]:
         """Rules that a schedule breaks, each with the row of a VM that breaks it; immovable pairs do not count."""
-        found = set()
-        for rule, ordered, members in self._groups:
-            alike: defaultdict[tuple[object, ...], list[_Member]] = defaultdict(list)  # VMs that break the same rules
-            for member in members:
-                kind = (member.policy.recurrence, member.policy.timezone, starts[member.row])
-                alike[member.number, member.left_alone, *kind].append(member)
-            numbers = {member.number for member in members}
-            for these in alike.values():
-                for those in alike.values():
-                    one, other = these[0], those[0]
-                    if one.number >= other.number or (one.left_alone and other.left_alone):
-                        continue
-                    neighbors = not any(one.number < number < other.number for number in numbers)
-                    late = ordered and rule.within is not None and neighbors
-                    if self._clash(one, other, starts, ordered=ordered) or (
-                        late and self._is_too_late(rule, one, other, starts)
-                    ):
-                        found |= {(rule.name, member.row) for member in (*these, *those)}
-        return found
+        return {
+            (group.rule.name, member.row)
+            for group in self._groups
+            for these, those in self._kinds_that_clash(group, starts)
+            for member in (*these, *those)
+        }
+
+    def _kinds_that_clash(
+        self, group: _Group, starts: Sequence[int]
+    ) -> Iterator[tuple[Sequence[_Member], Sequence[_Member]]]:
+        """Yield VMs of one set, and those of a later one, that break the rule; all VMs of a kind break the same."""
+        kinds: defaultdict[tuple[object, ...], list[_Member]] = defaultdict(list)
+        for member in group.members:
+            kinds[*member.kind, starts[member.row]].append(member)
+        for these, those in product(kinds.values(), repeat=2):
+            one, other = these[0], those[0]
+            if one.number >= other.number or (one.left_alone and other.left_alone):
+                continue
+            late = group.limits_hours and (one.number, other.number) in group.neighbors
+            if self._clash(one, other, starts, ordered=group.ordered) or (
+                late and self._is_too_late(group.rule, one, other, starts)
+            ):
+                yield these, those
 
     def broken(
         self, starts: Sequence[int | None], tolerated: Sequence[int] | None = None, *, settled: bool = False
@@ -96,49 +130,46 @@ class SetRules:
         settled
             Whether no more VMs will be moved, so that ``within`` also counts if ``tolerated`` is given.
         """
-        faults = []
-        for rule, ordered, members in self._groups:
-            alike: dict[tuple[object, ...], _Member] = {}  # one VM represents all equal VMs
-            for member in members:
+        return [
+            fault for group in self._groups for fault in self._faults_of(group, starts, tolerated, settled=settled)
+        ]
+
+    def _faults_of(
+        self, group: _Group, starts: Sequence[int | None], tolerated: Sequence[int] | None, *, settled: bool
+    ) -> Iterator[str]:
+        """Yield what a schedule breaks in one group, in words; one VM represents all equal VMs."""
+        alike: dict[tuple[object, ...], _Member] = {}
+        for member in group.members:
+            if starts[member.row] is not None:
                 before = None if tolerated is None else tolerated[member.row]
-                kind = (member.policy.recurrence, member.policy.timezone, starts[member.row], before)
-                if starts[member.row] is not None:
-                    alike.setdefault((member.number, member.left_alone, *kind), member)
-            faults += [
-                _describe(rule, one, other, starts, ordered=ordered)
-                for one in alike.values()
-                for other in alike.values()
-                if one.number < other.number and self._newly_clash(one, other, starts, tolerated, ordered=ordered)
-            ]
-            if ordered and rule.within is not None and (tolerated is None or settled):
-                faults += self._too_late(rule, list(alike.values()), starts, tolerated)
-        return faults
+                alike.setdefault((*member.kind, starts[member.row], before), member)
+        for one, other in product(alike.values(), repeat=2):
+            if one.number < other.number and self._newly_clash(one, other, starts, tolerated, ordered=group.ordered):
+                yield _describe(group.rule, one, other, starts, ordered=group.ordered)
+        if group.limits_hours and (tolerated is None or settled):
+            yield from self._too_late(group, list(alike.values()), starts, tolerated)
 
     def _too_late(
         self,
-        rule: Rule,
+        group: _Group,
         members: Sequence[_Member],
         starts: Sequence[int | None],
         tolerated: Sequence[int] | None,
-    ) -> list[str]:
-        """Pairs of neighboring sets whose later set begins more than ``within`` hours after the earlier one.
+    ) -> Iterator[str]:
+        """Yield pairs of neighboring sets whose later set begins more than ``within`` hours after the earlier one.
 
         This is not checked while VMs are still being moved one by one.
         """
-        faults, numbers = [], sorted({member.number for member in members})
-        for earlier, later in pairwise(numbers):
-            for one in (member for member in members if member.number == earlier):
-                for other in (member for member in members if member.number == later):
-                    was = tolerated is not None and self._is_too_late(rule, one, other, tolerated)
-                    if was or (one.left_alone and other.left_alone):
-                        continue
-                    if self._is_too_late(rule, one, other, starts):
-                        first, second = (_at(member, starts) for member in (one, other))
-                        faults.append(
-                            f"rule {rule.name!r}: {second} begins more than {rule.within:g} hours after {first} has "
-                            "ended, against 'within'"
-                        )
-        return faults
+        rule, neighbors = group.rule, _neighbors(members)
+        for one, other in product(members, repeat=2):
+            if (one.number, other.number) not in neighbors or (one.left_alone and other.left_alone):
+                continue
+            was = tolerated is not None and self._is_too_late(rule, one, other, tolerated)
+            if not was and self._is_too_late(rule, one, other, starts):
+                yield (
+                    f"rule {rule.name!r}: {_at(other, starts)} begins more than {rule.within:g} hours after "
+                    f"{_at(one, starts)} has ended, against 'within'"
+                )
 
     def _is_too_late(self, rule: Rule, one: _Member, other: _Member, starts: Sequence[int | None]) -> bool:
         start, other_start = starts[one.row], starts[other.row]
@@ -168,14 +199,14 @@ class SetRules:
         starts, tolerated
             See :meth:`broken`.
         """
-        for number, member in self._groups_of.get(row, ()):
-            rule, ordered, members = self._groups[number]
-            for other in members:
-                if starts[other.row] is None or other.number == member.number:
-                    continue
-                pair = (member, other) if member.number < other.number else (other, member)
-                if self._newly_clash(*pair, starts, tolerated, ordered=ordered):
-                    return _describe(rule, *pair, starts, ordered=ordered)
+        for group, member in self._groups_of.get(row, ()):
+            others = [other for other in group.members if starts[other.row] is not None]
+            for other in others:
+                first, second = sorted((member, other), key=lambda one: one.number)
+                if first.number < second.number and self._newly_clash(
+                    first, second, starts, tolerated, ordered=group.ordered
+                ):
+                    return _describe(group.rule, first, second, starts, ordered=group.ordered)
         return ""
 
     def _newly_clash(
@@ -241,32 +272,23 @@ def _at(member: _Member, starts: Sequence[int | None]) -> str:
     return f"{member.vm} at {format_start(starts[member.row] or 0)}"
 
 
-def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:
-    """Whether ``where`` selects a VM for a rule and no set of ``except`` exempts it."""
-    if not rule.where.matches(vm, vault, frequency):
-        return False
-    for one in rule.exempt:
-        criteria = Selector(name=one) if isinstance(one, str) else one
-        if criteria.matches(vm, vault, frequency):
-            return False
-    return True
-
-
-def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) -> list[list[_Member]]:
+def _members_by_group(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) -> list[list[_Member]]:
     """VMs in the sets of a rule, grouped by service, by vault, or all together."""
     sets = rule.order_sets if ordered else rule.separate_sets
     groups: defaultdict[str, list[_Member]] = defaultdict(list)
     for row, item in enumerate(inventory.items if sets else ()):
-        vm, vault, policy = inventory.vm(item), inventory.vault(item), inventory.policy(item)
-        frequency = policy.recurrence.frequency
-        if not is_under(rule, vm, vault, frequency):
-            continue
-        number = 0
-        while number < len(sets) and not sets[number].matches(vm, vault, frequency):
-            number += 1
-        if number < len(sets):
+        number = _number_of_set(inventory, rule, sets, item)
+        if number is not None:
+            vm = inventory.vm(item)
             group = {"service": vm.service or str(vm.id), "vault": item.vault_id.key, None: ""}[rule.per]
-            held = (other for other in rules.rule if other.pin or other.exclude)
-            left_alone = bool(item.unwritable) or any(is_under(other, vm, vault, frequency) for other in held)
-            groups[group].append(_Member(row, item.vm_id, policy, number, left_alone))
+            left_alone = stays(item, rules_of(inventory, rules, item))
+            groups[group].append(_Member(row, item.vm_id, inventory.policy(item), number, left_alone))
     return list(groups.values())
+
+
+def _number_of_set(inventory: Inventory, rule: Rule, sets: Sequence[Selector], item: ProtectedItem) -> int | None:
+    """Number of the first set that a VM is in; None if the rule does not apply to it, or it is in no set."""
+    vm, vault, frequency = inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
+    if not is_under(rule, vm, vault, frequency):
+        return None
+    return next((number for number, chosen in enumerate(sets) if chosen.matches(vm, vault, frequency)), None)

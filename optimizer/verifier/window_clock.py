@@ -142,21 +142,25 @@ class WindowClock:
         return self._fits[key]
 
     def _keeps(self, rule: Rule, policy: Policy, option: int) -> bool:
-        length = self.length(policy)
         month, year = self.horizon.end, self.horizon.start + timedelta(days=A_YEAR)
-        if rule.allow:
-            spans = self._spans(rule.allow, policy.timezone)
-            until = month if all(window.dates is not None for window in rule.allow) else year
-            if not all(_covered(begin, begin + length, spans) for begin in self.instants(policy, option, until)):
-                return False
         weekly = [window for window in rule.forbid if window.dates is None]
         dated = [window for window in rule.forbid if window.dates is not None]
-        for windows, until in ((weekly, year), (dated, month)):
-            if windows:
-                spans = self._spans(windows, policy.timezone)
-                if any(_touched(begin, begin + length, spans) for begin in self.instants(policy, option, until)):
-                    return False
-        return True
+        until = month if all(window.dates is not None for window in rule.allow) else year
+        return (
+            (not rule.allow or self._all_covered(rule.allow, policy, option, until))
+            and not (weekly and self._any_touched(weekly, policy, option, year))
+            and not (dated and self._any_touched(dated, policy, option, month))
+        )
+
+    def _all_covered(self, windows: Sequence[Window], policy: Policy, option: int, until: datetime) -> bool:
+        """Whether every start window until a given time lies in the windows."""
+        spans, length = self._spans(windows, policy.timezone), self.length(policy)
+        return all(_covered(begin, begin + length, spans) for begin in self.instants(policy, option, until))
+
+    def _any_touched(self, windows: Sequence[Window], policy: Policy, option: int, until: datetime) -> bool:
+        """Whether a start window until a given time overlaps one of the windows."""
+        spans, length = self._spans(windows, policy.timezone), self.length(policy)
+        return any(_touched(begin, begin + length, spans) for begin in self.instants(policy, option, until))
 
     def instants(self, policy: Policy, option: int, until: datetime) -> list[datetime]:
         """Begin of every start window from the start of the horizon to a given time, at any UTC offset."""

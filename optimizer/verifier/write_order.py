@@ -10,31 +10,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from optimizer.documents import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
-from optimizer.model.rules import Rule, Rules
+from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
+from optimizer.verifier.checked import option_of
 from optimizer.verifier.set_rules import SetRules
+from optimizer.verifier.under_rules import CappedGroup
 from optimizer.verifier.window_clock import WindowClock
 
 MOST_FAULTS = 5
 """Number of faults after which the replay ends, because later faults follow from them."""
-
-
-@dataclass(frozen=True, slots=True)
-class CappedGroup:
-    """A rule that counts windows, and the group in which it counts a VM."""
-
-    rule: Rule
-    group: str
-
-    @property
-    def cap(self) -> int:
-        """Maximum number of windows that may overlap."""
-        return self.rule.max_concurrent if self.rule.max_concurrent is not None else 1
 
 
 CappedGroups = Callable[[ProtectedItem], Iterable[CappedGroup]]
@@ -77,10 +65,6 @@ def check_order(
     return replay.faults
 
 
-def _option(text: str) -> int:
-    return int(text[:2]) * 2 + int(text[3:]) // 30
-
-
 class _Replay:
     """State after some changes."""
 
@@ -109,7 +93,7 @@ class _Replay:
         key, vault = change.policy_id, change.vault_id
         if key in self._start:
             self._fault(number, f"policy {change.policy!r} is there already")
-        self._start[key], self._size[key] = _option(change.start), 0
+        self._start[key], self._size[key] = option_of(change.start), 0
         self._policies[vault] += 1
         most = max(self._rules.policies.max_policies_per_vault, self._before.policies_in_vault(vault))
         if self._policies[vault] > most:
@@ -121,7 +105,7 @@ class _Replay:
         rows = list(self._before.items_by_policy[key])
         if any(self._at[row] != key for row in rows) or self._size[key] != self._before.policy_sizes[key]:
             self._fault(number, f"policy {change.policy!r} protects other VMs than today when it is edited")
-        self._start[key] = _option(change.start)
+        self._start[key] = option_of(change.start)
         self._move(number, rows, self._start[key])
 
     def reassign(self, number: int, change: ReassignItem) -> None:

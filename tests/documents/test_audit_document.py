@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from optimizer.documents.audit_document import BrokenRule
 from optimizer.model.rules import Rules
-from optimizer.plan.audits.audit import audit
+from optimizer.plan.audits.audit import TodaysSchedule, audit
 from tests.report.small_estate import make_inventory, make_risk
 
 INVENTORY = make_inventory()
 AUDIT = audit(
-    INVENTORY,
-    make_risk(INVENTORY),
-    Rules(),
+    TodaysSchedule(INVENTORY, make_risk(INVENTORY), Rules()),
     broken_rules=(BrokenRule(rule="<nights>", demands=("forbid",), vms=("a",), never_written=0),),
 )
 

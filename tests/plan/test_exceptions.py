@@ -20,7 +20,7 @@ from optimizer.solve.problem.breaches import breaches
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limits
 from optimizer.verifier.set_rules import SetRules
-from optimizer.verifier.verify import rules_of
+from optimizer.verifier.under_rules import rules_of
 from optimizer.verifier.window_clock import WindowClock
 from tests.plan.planned import Planned, planned
 from tests.rollout.calendar.test_write_windows import DAILY

@@ -19,7 +19,8 @@ from optimizer.model.selectors import Selector
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import Frequency, format_start
 from optimizer.model.working_hours import WorkingHours
-from optimizer.verifier.verify import Checked, Claims, require_verified, verify
+from optimizer.verifier.checked import Checked, Claims
+from optimizer.verifier.verify import require_verified, verify
 from optimizer.verifier.window_clock import WindowClock
 from tests.model.timings import with_timing
 from tests.plan.planned import Planned, planned

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +29,8 @@ from optimizer.documents import (
     WeightedTotals,
 )
 from optimizer.model.arm_id import ArmId
-from optimizer.model.arrays import FloatArray
-from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
+from optimizer.model.inventory import Inventory, ProtectedItem, describe_recurrence
 from optimizer.model.occupancy import (
     exact_overlaps,
     expected_overlaps,
@@ -38,7 +41,7 @@ from optimizer.model.occupancy import (
     working_hours_starts,
 )
 from optimizer.model.policy_limits import vm_limit
-from optimizer.model.rules import Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import (
     SLOT_MINUTES,
     SLOTS_PER_DAY,
@@ -60,24 +63,14 @@ MIN_HISTORY_DAYS = 7.0
 """Days of usable load below which a VM's history counts as too short: it must cover a whole week."""
 
 
-def audit(
-    inventory: Inventory,
-    risk: npt.NDArray[np.floating],
-    rules: Rules,
-    *,
-    history_days: npt.NDArray[np.number] | None = None,
-    allowed: npt.NDArray[np.bool_] | None = None,
-    credited: npt.NDArray[np.bool_] | None = None,
-    broken_rules: tuple[BrokenRule, ...] | None = None,
-    idle_rules: tuple[IdleRule, ...] = (),
-    together: tuple[ServiceTogether, ...] = (),
-    notes: tuple[str, ...] = (),
-    orders: tuple[OrderGap, ...] = (),
-) -> Audit:
-    """Find what is wrong with today's schedule.
+@dataclass(frozen=True, eq=False)
+class TodaysSchedule:
+    """Today's schedule with what it is measured by.
 
     Parameters
     ----------
+    inventory
+        The estate.
     risk
         Shape (num_items, 48): expected at-risk backups per 30 days for every start option.
     rules
@@ -89,6 +82,68 @@ def audit(
     credited
         Shape (num_items,): whether a VM's own history is the evidence.  None: True for all VMs.  For the other VMs,
         no gain is promised: they are not reported as busy, and their best option is today's.
+
+    Raises
+    ------
+    ValueError
+        An array does not have one row per item.
+    """
+
+    inventory: Inventory
+    risk: npt.NDArray[np.floating]
+    rules: Rules
+    history_days: npt.NDArray[np.number] | None = None
+    allowed: npt.NDArray[np.bool_] | None = None
+    credited: npt.NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        num_items = len(self.inventory.items)
+        shapes = {"risk": (num_items, SLOTS_PER_DAY), "history_days": (num_items,)}
+        for name, shape in (shapes | {"allowed": (num_items, SLOTS_PER_DAY)}).items():
+            array = getattr(self, name)
+            if array is not None and array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}; wanted {shape}, one row per item of the inventory")
+
+    @cached_property
+    def starts(self) -> IntArray:
+        """Start option of every item; shape (num_items,)."""
+        return starts_today(self.inventory)
+
+    @cached_property
+    def best(self) -> IntArray:
+        """Option of least risk of every item, today's where no gain is promised; shape (num_items,)."""
+        return np.where(self.own, best_options(self.inventory, self.risk, self.allowed), self.starts)
+
+    @cached_property
+    def own(self) -> BoolArray:
+        """Whether a VM's own history is the evidence; shape (num_items,)."""
+        return np.ones(len(self.starts), dtype=np.bool_) if self.credited is None else self.credited
+
+    @cached_property
+    def risk_today(self) -> FloatArray:
+        """Expected at-risk backups of every item per 30 days; shape (num_items,)."""
+        return self.risk_at(self.starts)
+
+    def risk_at(self, options: IntArray) -> FloatArray:
+        """Expected at-risk backups of every item per 30 days at a start option; all shapes (num_items,)."""
+        return np.asarray(self.risk, dtype=np.float64)[np.arange(len(options)), options]
+
+
+def audit(
+    today: TodaysSchedule,
+    *,
+    broken_rules: tuple[BrokenRule, ...] | None = None,
+    idle_rules: tuple[IdleRule, ...] = (),
+    together: tuple[ServiceTogether, ...] = (),
+    notes: tuple[str, ...] = (),
+    orders: tuple[OrderGap, ...] = (),
+) -> Audit:
+    """Find what is wrong with today's schedule.
+
+    Parameters
+    ----------
+    today
+        Today's schedule.
     broken_rules
         Result of :func:`optimizer.plan.audits.broken_rules.find_broken_rules`.  None if that was not checked.
     idle_rules
@@ -99,21 +154,11 @@ def audit(
         Notes on rules, such as those of :func:`optimizer.plan.notes.rule_notes.notes_on_rpo`.
     orders
         Result of :func:`optimizer.plan.audits.orders.order_gaps`.
-
-    Raises
-    ------
-    ValueError
-        An array does not have one row per item.
     """
-    _check_shapes(inventory, risk, history_days, allowed)
-    today = starts_today(inventory)
-    rows = np.arange(len(inventory.items))
-    risk_today = np.asarray(risk, dtype=np.float64)[rows, today]
-    own = np.ones(len(rows), dtype=np.bool_) if credited is None else credited
-    best = np.where(own, best_options(inventory, risk, allowed), today)
-    services = _audit_services(inventory, risk_today)
-    busy = _audit_busy(inventory, risk, best, own)
-    starts = starts_per_slot(inventory, today)
+    inventory, rules = today.inventory, today.rules
+    services = _audit_services(inventory, today.risk_today)
+    busy = _audit_busy(today)
+    starts = starts_per_slot(inventory, today.starts)
     return Audit(
         as_of=inventory.as_of,
         totals=AuditTotals(
@@ -122,12 +167,12 @@ def audit(
             vaults=len(inventory.vaults),
             policies=len(inventory.policies),
             backups_per_month=float(starts.sum() / 7 * 30),
-            at_risk_per_month=float(risk_today.sum()),
-            at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
+            at_risk_per_month=float(today.risk_today.sum()),
+            at_risk_at_best=float(today.risk_at(today.best).sum()),
             overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
-            overlaps_exact=round(exact_overlaps(inventory, starts_today(inventory)), 6),
-            working_hours_starts=working_hours_starts(inventory, rules.working_hours, today),
-            weighted=WeightedTotals.of(inventory, today, risk_today, item_weights(inventory, rules)),
+            overlaps_exact=round(exact_overlaps(inventory, today.starts), 6),
+            working_hours_starts=working_hours_starts(inventory, rules.working_hours, today.starts),
+            weighted=WeightedTotals.of(inventory, today.starts, today.risk_today, item_weights(inventory, rules)),
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),
             busy_vms=len(busy),
         ),
@@ -140,25 +185,12 @@ def audit(
         services_together=together,
         busy=busy,
         policies=_audit_policies(inventory, rules),
-        vaults=_audit_vaults(inventory, rules, risk_today),
-        history=None if history_days is None else _audit_history(inventory, history_days, own),
+        vaults=_audit_vaults(inventory, rules, today.risk_today),
+        history=None if today.history_days is None else _audit_history(inventory, today.history_days, today.own),
         unwritable=_audit_unwritable(inventory, rules),
         clock_changes=_audit_clock_changes(inventory),
         starts_per_half_hour=tuple(starts.reshape(7, SLOTS_PER_DAY).mean(axis=0).tolist()),
     )
-
-
-def _check_shapes(
-    inventory: Inventory,
-    risk: npt.NDArray[np.floating],
-    history_days: npt.NDArray[np.number] | None,
-    allowed: npt.NDArray[np.bool_] | None,
-) -> None:
-    num_items = len(inventory.items)
-    wanted = (("risk", risk, (num_items, SLOTS_PER_DAY)), ("history_days", history_days, (num_items,)))
-    for name, array, shape in (*wanted, ("allowed", allowed, (num_items, SLOTS_PER_DAY))):
-        if array is not None and array.shape != shape:
-            raise ValueError(f"{name} has shape {array.shape}; wanted {shape}, one row per item of the inventory")
 
 
 def best_options(
@@ -202,35 +234,29 @@ def format_slot(slot: int) -> str:
     return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
 
 
-def _audit_busy(
-    inventory: Inventory,
-    risk: npt.NDArray[np.floating],
-    best: npt.NDArray[np.int64],
-    own: npt.NDArray[np.bool_],
-) -> tuple[BusyVm, ...]:
-    found = []
-    for row, item in enumerate(inventory.items):
-        vm, policy = inventory.vm(item), inventory.policy(item)
-        now, then = float(risk[row, policy.start]), float(risk[row, best[row]])
-        if now < BUSY_AT_RISK or not own[row]:
-            continue
-        found.append(
-            BusyVm(
-                vm=vm.id,
-                name=vm.name,
-                service=vm.service_name,
-                vault=inventory.vault(item).name,
-                policy=policy.name,
-                recurrence=describe_recurrence(policy.recurrence),
-                timezone=policy.timezone,
-                start_today=format_start(policy.start),
-                risk_today=now,
-                start_best=format_start(int(best[row])),
-                risk_best=then,
-                saving=now - then,
-            )
-        )
-    return tuple(sorted(found, key=lambda one: (-one.saving, -one.risk_today, one.vm)))
+def _audit_busy(today: TodaysSchedule) -> tuple[BusyVm, ...]:
+    busy = np.flatnonzero(~(today.risk_today < BUSY_AT_RISK) & today.own).tolist()
+    return tuple(sorted((_busy_vm(today, row) for row in busy), key=lambda vm: (-vm.saving, -vm.risk_today, vm.vm)))
+
+
+def _busy_vm(today: TodaysSchedule, row: int) -> BusyVm:
+    inventory, item, best = today.inventory, today.inventory.items[row], int(today.best[row])
+    vm, policy = inventory.vm(item), inventory.policy(item)
+    now, then = float(today.risk[row, policy.start]), float(today.risk[row, best])
+    return BusyVm(
+        vm=vm.id,
+        name=vm.name,
+        service=vm.service_name,
+        vault=inventory.vault(item).name,
+        policy=policy.name,
+        recurrence=describe_recurrence(policy.recurrence),
+        timezone=policy.timezone,
+        start_today=format_start(policy.start),
+        risk_today=now,
+        start_best=format_start(best),
+        risk_best=then,
+        saving=now - then,
+    )
 
 
 def _limit_state(count: int, limit: int) -> LimitState | None:
@@ -279,36 +305,45 @@ def _audit_vaults(inventory: Inventory, rules: Rules, risk_today: FloatArray) ->
 def _audit_history(
     inventory: Inventory, history_days: npt.NDArray[np.number], own: npt.NDArray[np.bool_]
 ) -> tuple[HistoryGap, ...]:
-    found = []
-    for item, days, trusted in zip(inventory.items, history_days.tolist(), own.tolist(), strict=True):
-        if days < MIN_HISTORY_DAYS or not trusted:
-            vm = inventory.vm(item)
-            kind: GapKind = "no data" if days == 0 else "too little data"
-            if days >= MIN_HISTORY_DAYS:
-                kind = "load never changes"
-            found.append(HistoryGap(vm=vm.id, service=vm.service_name, days=float(days), kind=kind))
-    return tuple(sorted(found, key=lambda one: (one.days, one.vm)))
+    gaps = []
+    for row in np.flatnonzero((history_days < MIN_HISTORY_DAYS) | ~own).tolist():
+        vm, days = inventory.vm(inventory.items[row]), float(history_days[row])
+        gaps.append(HistoryGap(vm=vm.id, service=vm.service_name, days=days, kind=_kind_of_gap(days)))
+    return tuple(sorted(gaps, key=lambda gap: (gap.days, gap.vm)))
+
+
+def _kind_of_gap(days: float) -> GapKind:
+    if days >= MIN_HISTORY_DAYS:
+        return "load never changes"
+    return "no data" if days == 0 else "too little data"
 
 
 def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableItem, ...]:
     """Items that Azure or a rule keeps as they are, whether they are scheduled or not."""
-    found = []
+    fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
+    kept = []
     for item in (*inventory.items, *inventory.idle_items):
-        vm, vault = inventory.vms.get(item.vm_id), inventory.vault(item)
         policy = inventory.policies.get(item.policy_id)
-        fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
-        reasons = [item.unwritable] if item.unwritable else []
-        if not item.runs and not item.unwritable:
-            reasons.append("no scheduled backup takes place")
-        reasons += [
-            f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
-            for rule in fixing
-            if vm is not None and rule.is_for(vm, vault, policy.recurrence.frequency if policy else None)
-        ]
-        if reasons:
-            name = policy.name if policy is not None else item.policy_id.name
-            found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))
-    return tuple(sorted(found, key=lambda one: (one.reason, one.vm)))
+        if reasons := [*_why_unwritable(item), *_rules_fixing(inventory, item, fixing)]:
+            name, vault = policy.name if policy is not None else item.policy_id.name, inventory.vault(item).name
+            kept.append(UnwritableItem(vm=item.vm_id, vault=vault, policy=name, reason="; ".join(reasons)))
+    return tuple(sorted(kept, key=lambda item: (item.reason, item.vm)))
+
+
+def _why_unwritable(item: ProtectedItem) -> Iterator[str]:
+    if item.unwritable:
+        yield item.unwritable
+    elif not item.runs:
+        yield "no scheduled backup takes place"
+
+
+def _rules_fixing(inventory: Inventory, item: ProtectedItem, fixing: Sequence[Rule]) -> Iterator[str]:
+    """Yield the rules that exclude or pin a VM, in words."""
+    vm, vault, policy = inventory.vms.get(item.vm_id), inventory.vault(item), inventory.policies.get(item.policy_id)
+    frequency = policy.recurrence.frequency if policy else None
+    for rule in fixing:
+        if vm is not None and rule.is_for(vm, vault, frequency):
+            yield f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
 
 
 def _audit_clock_changes(inventory: Inventory) -> tuple[ClockChange, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optimizer.documents import Audit
-from optimizer.plan.audits.audit import audit
+from optimizer.plan.audits.audit import TodaysSchedule, audit
 from optimizer.plan.audits.broken_rules import find_broken_rules
 from optimizer.plan.audits.orders import order_gaps
 from optimizer.plan.audits.rule_scope import idle_rules, notes_on_parts
@@ -19,13 +19,16 @@ from optimizer.plan.together import services_together
 def audit_case(case: Case) -> Audit:
     """Audit today's schedule, including the rules that it breaks."""
     broken = find_broken_rules(case.inventory, case.problem)
-    return audit(
+    today = TodaysSchedule(
         case.inventory,
         case.table.reported,
         case.rules,
         history_days=case.history_days,
         allowed=case.problem.restrictions.allowed,
         credited=case.table.own,
+    )
+    return audit(
+        today,
         broken_rules=broken if case.rules.rule else None,
         together=services_together(case, case.problem.instance.today),
         idle_rules=idle_rules(case.inventory, case.rules, ~case.problem.restrictions.movable),

@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_matches import matching_items
-from optimizer.model.rule_windows import Window
+from optimizer.model.rule_windows import DateRange, Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
@@ -27,17 +27,22 @@ def keys_without_effect(inventory: Inventory, rule: Rule) -> dict[str, str]:
     of a roll-out.  ``allow`` is not included: without a window in the horizon it forbids every start, so today's
     schedule breaks it.
     """
-    found = {}
-    zones = _zones(inventory, rule)
+    zones, why = _zones(inventory, rule), {}
     if rule.forbid and not any(_opens(window, zones, inventory) for window in rule.forbid):
-        found["forbid"] = _why_never_open(rule.forbid, inventory)
-    if rule.freeze:
-        today = min(inventory.as_of.astimezone(resolve_zone(zone)).date() for zone in zones)
-        last_day = inventory.horizon.start.date() + timedelta(days=ROLLOUT_DAYS - 1)
-        if not any(days.first <= last_day and today <= days.last for days in rule.freeze):
-            firsts, lasts = [days.first for days in rule.freeze], [days.last for days in rule.freeze]
-            found["freeze"] = _why_outside("freeze", firsts, lasts, (today, last_day), "a roll-out of this plan")
-    return found
+        why["forbid"] = _why_never_open(rule.forbid, inventory)
+    if rule.freeze and (outside := _why_frozen_outside(rule.freeze, zones, inventory)):
+        why["freeze"] = outside
+    return why
+
+
+def _why_frozen_outside(freeze: Sequence[DateRange], zones: Sequence[str], inventory: Inventory) -> str:
+    """Why no frozen day lies in a roll-out of this plan; empty if one does."""
+    today = min(inventory.as_of.astimezone(resolve_zone(zone)).date() for zone in zones)
+    last_day = inventory.horizon.start.date() + timedelta(days=ROLLOUT_DAYS - 1)
+    if any(days.first <= last_day and today <= days.last for days in freeze):
+        return ""
+    firsts, lasts = [days.first for days in freeze], [days.last for days in freeze]
+    return _why_outside("freeze", firsts, lasts, (today, last_day), "a roll-out of this plan")
 
 
 def notes_on_dates(inventory: Inventory, rule: Rule) -> Iterator[str]:

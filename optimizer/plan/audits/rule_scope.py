@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from optimizer.documents import IdleRule
 from optimizer.model.arrays import BoolArray
@@ -68,24 +68,29 @@ def notes_on_scope(inventory: Inventory, rules: Rules, stays: BoolArray) -> list
 
 def notes_on_parts(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[str]:
     """Notes on parts of rules without effect, exceptions that exempt no VM, and VMs in several sets of a rule."""
-    for found, whole in _without_effect(inventory, rules, stays):
+    for idle, whole in _without_effect(inventory, rules, stays):
         if not whole:
-            yield f"a part of rule {found.rule!r} has no effect on this estate: {found.why}"
+            yield f"a part of rule {idle.rule!r} has no effect on this estate: {idle.why}"
     for rule in rules.rule:
         yield from notes_on_dates(inventory, rule)
-        idle = [set_as_toml(one) for one in idle_exceptions(inventory, rule)]
-        if idle:
-            more = f" and {len(idle) - VALUES_NAMED} more" if len(idle) > VALUES_NAMED else ""
-            yield (
-                f"'except' of rule {rule.name!r} has sets that match no VM of its 'where': "
-                f"{', '.join(idle[:VALUES_NAMED])}{more}; check the spelling"
-            )
-        if several := in_several_sets(inventory, rule):
-            match, count = ("matches", "counts") if several == 1 else ("match", "count")
-            yield (
-                f"{several} {'VM' if several == 1 else 'VMs'} {match} several sets of rule {rule.name!r} and {count} "
-                "in the first of them"
-            )
+        yield from _notes_on_exceptions(inventory, rule)
+        yield from _notes_on_several_sets(inventory, rule)
+
+
+def _notes_on_exceptions(inventory: Inventory, rule: Rule) -> Iterator[str]:
+    idle = [set_as_toml(exception) for exception in idle_exceptions(inventory, rule)]
+    if idle:
+        more = f" and {len(idle) - VALUES_NAMED} more" if len(idle) > VALUES_NAMED else ""
+        yield (
+            f"'except' of rule {rule.name!r} has sets that match no VM of its 'where': "
+            f"{', '.join(idle[:VALUES_NAMED])}{more}; check the spelling"
+        )
+
+
+def _notes_on_several_sets(inventory: Inventory, rule: Rule) -> Iterator[str]:
+    if several := in_several_sets(inventory, rule):
+        vms, count = ("VM matches", "counts") if several == 1 else ("VMs match", "count")
+        yield f"{several} {vms} several sets of rule {rule.name!r} and {count} in the first of them"
 
 
 def _why_no_vm(inventory: Inventory, rule: Rule) -> str:
@@ -109,33 +114,36 @@ def _matches(inventory: Inventory, item: ProtectedItem, where: Selector) -> bool
 def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector, str]]:
     """Each criterion of a selector on its own, with the sentence for the case that no VM matches it."""
     for key, pattern in where.tag.items():
-        values = [
-            value
-            for item in inventory.items
-            for name, value in inventory.vm(item).tags.items()
-            if Caseless(name) == key
-        ]
-        told = f"no VM has the tag {key!r}"
-        if values:
-            told = f"no VM has the tag {key} = {pattern!r}; this estate has {_some(values)}"
-        yield Selector(tag={key: pattern}), told
-    vms = [inventory.vm(item) for item in inventory.items]
-    values_of = {
-        "name": [vm.name for vm in vms],
-        "service": [vm.service or "" for vm in vms],
-        "vault": [inventory.vault(item).name for item in inventory.items],
-        "subscription": [str(vm.subscription) for vm in vms],
-        "resource_group": [vm.resource_group for vm in vms],
-        "os": [str(vm.os or "") for vm in vms],
-    }
-    for field, there in values_of.items():
+        yield Selector(tag={key: pattern}), _without_tag(inventory, key, pattern)
+    for field, value_of in _VALUES.items():
         wanted = getattr(where, field)
         if wanted is not None:
-            yield Selector(**{field: wanted}), f"no VM has {field} = {wanted!r}; this estate has {_some(there)}"
+            values = [value_of(inventory, item) for item in inventory.items]
+            yield Selector(**{field: wanted}), f"no VM has {field} = {wanted!r}; this estate has {_some(values)}"
     if where.frequency:
         wanted = " or ".join(where.frequency)
-        there = [inventory.policy(item).recurrence.frequency.value for item in inventory.items]
-        yield Selector(frequency=where.frequency), f"no VM is backed up {wanted}; this estate has {_some(there)}"
+        values = [inventory.policy(item).recurrence.frequency.value for item in inventory.items]
+        yield Selector(frequency=where.frequency), f"no VM is backed up {wanted}; this estate has {_some(values)}"
+
+
+_VALUES: dict[str, Callable[[Inventory, ProtectedItem], str]] = {
+    "name": lambda inventory, item: inventory.vm(item).name,
+    "service": lambda inventory, item: inventory.vm(item).service or "",
+    "vault": lambda inventory, item: inventory.vault(item).name,
+    "subscription": lambda inventory, item: str(inventory.vm(item).subscription),
+    "resource_group": lambda inventory, item: inventory.vm(item).resource_group,
+    "os": lambda inventory, item: str(inventory.vm(item).os or ""),
+}
+"""What a VM has for each key of a selector that holds one pattern."""
+
+
+def _without_tag(inventory: Inventory, key: str, pattern: str) -> str:
+    """Sentence for the case that no VM has a tag, or that none has it with this value."""
+    tags = [inventory.vm(item).tags for item in inventory.items]
+    values = [value for tags_of_vm in tags for name, value in tags_of_vm.items() if Caseless(name) == key]
+    if not values:
+        return f"no VM has the tag {key!r}"
+    return f"no VM has the tag {key} = {pattern!r}; this estate has {_some(values)}"
 
 
 def _some(values: Sequence[str]) -> str:

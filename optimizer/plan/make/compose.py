@@ -13,7 +13,6 @@ from optimizer.documents import (
     EstateReference,
     MovesCurve,
     PlanDocument,
-    ScheduleEntry,
     Settings,
     Toward,
     objects_of,
@@ -21,15 +20,12 @@ from optimizer.documents import (
     with_fingerprint,
 )
 from optimizer.estate import Estate
-from optimizer.model.arrays import IntArray
 from optimizer.model.clock import SYSTEM_CLOCK
-from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.audits.orders import order_gaps
 from optimizer.plan.case import Case
-from optimizer.plan.explanations.reasons import Solution, format_start_utc, reasons
 from optimizer.plan.make.case_writes import CaseWrites
 from optimizer.plan.make.claims import claims_of, to_check
-from optimizer.plan.make.diff import Diff
+from optimizer.plan.make.schedule import schedule_of
 from optimizer.plan.make.summary import summary_of
 from optimizer.plan.notes.plan_notes import notes_on_plan
 from optimizer.plan.notes.search_notes import notes_on_search
@@ -95,7 +91,7 @@ class Composer:
         """
         case, options = self.case, result.options
         diff = CaseWrites.of(self.estate, case).changes_to(options)
-        schedule = _schedule(case, options, diff)
+        schedule = schedule_of(case, options, diff.policy_names)
         summary = summary_of(case, result, diff, self.settings.seed, moves_curve, toward)
         checked = to_check(self.estate, case, [entry.start for entry in schedule], diff.changes)
         if toward is not None:
@@ -130,35 +126,3 @@ class Composer:
             as_of=estate.as_of,
             objects=objects_of(estate.document).fingerprint(),
         )
-
-
-def _schedule(case: Case, options: IntArray, diff: Diff) -> list[ScheduleEntry]:
-    inventory = case.inventory
-    why = reasons(Solution(case, options))
-    entries = []
-    for v, item in enumerate(inventory.items):
-        policy, vm = inventory.policy(item), inventory.vm(item)
-        recurrence, today, start = policy.recurrence, policy.start, int(options[v])
-        entries.append(
-            ScheduleEntry(
-                vm=item.vm_id,
-                service=vm.service_name,
-                vault=inventory.vault(item).name,
-                frequency=recurrence.frequency.value,
-                days=tuple(WEEKDAYS[day] for day in recurrence.days),
-                interval_hours=recurrence.interval_hours,
-                duration_hours=recurrence.duration_hours,
-                timezone=policy.timezone,
-                policy_today=policy.name,
-                start_today=format_start(today),
-                start_today_utc=format_start_utc(inventory, policy.timezone, today),
-                policy=diff.policy_names[v],
-                start=format_start(start),
-                start_utc=format_start_utc(inventory, policy.timezone, start),
-                risk_today=float(case.problem.instance.risk[v, today]),
-                risk=float(case.problem.instance.risk[v, start]),
-                weight=float(case.problem.instance.weight[v]),
-                reason=why[v],
-            )
-        )
-    return entries

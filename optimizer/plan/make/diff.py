@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -64,6 +64,8 @@ class _Host:
 
 @dataclass(slots=True)
 class _Draft:
+    """The changes so far: the policy that each item goes to, and the policies that are created and edited."""
+
     inventory: Inventory
     rules: Rules
     options: IntArray
@@ -76,6 +78,10 @@ class _Draft:
     edits: list[Step] = field(default_factory=list)
     edited: set[ArmId] = field(default_factory=set)
     detours: dict[str, list[int]] = field(default_factory=dict)
+
+    def families(self) -> Iterable[dict[ArmId, _Host]]:
+        """The policies of each twin key that has items, after the changes."""
+        return {id(hosts): hosts for hosts in self.family_of.values()}.values()
 
 
 def derive_changes(
@@ -115,24 +121,29 @@ def _with_clones(
     A twin takes the policy write that the edit took, so the cost stays the same.  It also takes a place in the vault.
     Policies are edited where their vault has no place left, and where twins would take other numbers of writes.
     """
+    wanted = _worth_cloning(diff, inventory, max_policies)
+    cheapest = derive(frozenset(wanted)) if wanted else diff
+    if _is_as_good(cheapest, diff):
+        return cheapest
+    best, cloned = diff, frozenset[ArmId]()
+    for key in wanted:
+        attempt = derive(cloned | {key})
+        if _is_as_good(attempt, diff):
+            best, cloned = attempt, cloned | {key}
+    return best
+
+
+def _worth_cloning(diff: Diff, inventory: Inventory, max_policies: int) -> list[ArmId]:
+    """Policies whose edit would make their name wrong, and whose vault has room for a twin."""
     room = {vault_id: max_policies - inventory.policies_in_vault(vault_id) for vault_id in inventory.vaults}
     for change in diff.changes:
         room[change.vault_id] -= isinstance(change, CreatePolicy)
     wanted = []
-    for change in diff.changes:
-        vault_id = change.vault_id
-        if isinstance(change, EditPolicy) and change.is_misnamed and room[vault_id] > 0:
-            wanted.append(change.policy_id)
-            room[vault_id] -= 1
-    found = derive(frozenset(wanted)) if wanted else diff
-    if _is_as_good(found, diff):
-        return found
-    best, cloned = diff, frozenset[ArmId]()
-    for key in wanted:
-        found = derive(cloned | {key})
-        if _is_as_good(found, diff):
-            best, cloned = found, cloned | {key}
-    return best
+    for edit in diff.changes:
+        if isinstance(edit, EditPolicy) and edit.is_misnamed and room[edit.vault_id] > 0:
+            wanted.append(edit.policy_id)
+            room[edit.vault_id] -= 1
+    return wanted
 
 
 def _is_as_good(diff: Diff, other: Diff) -> bool:
@@ -150,16 +161,10 @@ def _derive(
     cloned: frozenset[ArmId],
 ) -> Diff:
     """Changes as :func:`derive_changes` makes them, without editing some policies, given by id."""
-    names: dict[ArmId, dict[Caseless, int | None]] = {vault_id: {} for vault_id in inventory.vaults}
-    starts = {policy_id: policy.start for policy_id, policy in inventory.policies.items()}
-    for policy_id in (*inventory.policies, *map(ArmId, reserved)):
-        names.setdefault(policy_id.vault, {})[Caseless(policy_id.name)] = starts.get(policy_id)
+    names = _names_taken(inventory, reserved)
     draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory), cloned)
     _choose_writes(draft, movable)
-    families: dict[tuple[ArmId, str], list[Policy]] = {}
-    for policy in inventory.policies.values():
-        families.setdefault((policy.vault_id, policy.twin_key), []).append(policy)
-    for twins in families.values():
+    for twins in _families(inventory):
         _host_family(draft, twins)
     progress = _order(draft)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
@@ -170,6 +175,23 @@ def _derive(
         detours=sum(map(len, draft.detours.values())),
         stuck=tuple(sorted(row for step in progress.stuck for row in step.rows)),
     )
+
+
+def _names_taken(inventory: Inventory, reserved: Iterable[str]) -> dict[ArmId, dict[Caseless, int | None]]:
+    """Names of the policies of each vault, with their starts; None for those of other workloads."""
+    names: dict[ArmId, dict[Caseless, int | None]] = {vault_id: {} for vault_id in inventory.vaults}
+    starts = {policy_id: policy.start for policy_id, policy in inventory.policies.items()}
+    for policy_id in (*inventory.policies, *map(ArmId, reserved)):
+        names.setdefault(policy_id.vault, {})[Caseless(policy_id.name)] = starts.get(policy_id)
+    return names
+
+
+def _families(inventory: Inventory) -> Iterable[list[Policy]]:
+    """Policies of each twin key of each vault."""
+    families: dict[tuple[ArmId, str], list[Policy]] = {}
+    for policy in inventory.policies.values():
+        families.setdefault((policy.vault_id, policy.twin_key), []).append(policy)
+    return families.values()
 
 
 def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
@@ -190,32 +212,37 @@ def _family(policy: Policy) -> str:
 
 def _host_family(draft: _Draft, twins: list[Policy]) -> None:
     """Find a policy for every item of a twin key."""
-    limit = draft.limit.existing
     inventory, options = draft.inventory, draft.options
-    hosts: dict[ArmId, _Host] = {}
-    arriving: set[int] = set()
-    for policy in twins:
-        key = policy.id
-        rows = inventory.items_by_policy[key]
-        staying = [row for row in rows if options[row] == policy.start]
-        strangers = inventory.unknown_items[key]
-        over = inventory.policy_sizes[key] > limit
-        host = _Host(policy.id, policy.name, policy.start, 0 if over else limit - strangers - len(staying))
-        hosts[key] = host
-        draft.family_of.update(dict.fromkeys(rows, hosts))
-        if key in draft.edited:
-            _edit(draft, policy, host)
-            continue
-        arriving.update(int(options[row]) for row in rows if options[row] != policy.start)
-        for row in staying:
-            draft.host_of[row] = host
     everyone = [row for policy in twins for row in inventory.items_by_policy[policy.id]]
-    for start in sorted(arriving):
-        _place(draft, hosts, start, [row for row in everyone if options[row] == start and row not in draft.host_of])
+    hosts: dict[ArmId, _Host] = {}
+    draft.family_of.update(dict.fromkeys(everyone, hosts))
+    for policy in twins:
+        staying = [row for row in inventory.items_by_policy[policy.id] if options[row] == policy.start]
+        hosts[policy.id] = host = _host(draft, policy, len(staying))
+        if policy.id in draft.edited:
+            _edit(draft, policy, host)
+        else:
+            draft.host_of.update(dict.fromkeys(staying, host))
+    without_host = [row for row in everyone if row not in draft.host_of]
+    for start in sorted({int(options[row]) for row in without_host}):
+        _place(draft, hosts, start, [row for row in without_host if options[row] == start])
     for start in draft.detours.get(_family(twins[0]), ()):
-        arrivals = [row for row in everyone if options[row] == start != inventory.policy(inventory.items[row]).start]
-        host = _create(draft, start, arrivals)
+        host = _create(draft, start, _arrivals(draft, everyone, start))
         hosts[host.id] = host
+
+
+def _arrivals(draft: _Draft, rows: Iterable[int], start: int) -> list[int]:
+    """Items that move to a start."""
+    inventory = draft.inventory
+    return [row for row in rows if draft.options[row] == start != inventory.policy(inventory.items[row]).start]
+
+
+def _host(draft: _Draft, policy: Policy, staying: int) -> _Host:
+    """A policy with the room that it has beside the items that stay; none if it is over its limit."""
+    limit = draft.limit.existing
+    over = draft.inventory.policy_sizes[policy.id] > limit
+    room = 0 if over else limit - draft.inventory.unknown_items[policy.id] - staying
+    return _Host(policy.id, policy.name, policy.start, room)
 
 
 def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
@@ -306,7 +333,7 @@ def _order(draft: _Draft) -> Progress:
 def _progress(draft: _Draft) -> Progress:
     twins: dict[ArmId, list[ArmId]] = {}
     by_place: dict[tuple[int, int], list[ArmId]] = {}
-    for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
+    for hosts in draft.families():
         for key, host in hosts.items():
             by_place.setdefault((id(hosts), host.start), []).append(key)
     for keys in by_place.values():
@@ -323,23 +350,26 @@ def _progress(draft: _Draft) -> Progress:
 
 def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
     """Reassignments in an order that needs no more room than there is; those without such an order come last."""
-    inventory, room = draft.inventory, Counter[Hashable]()
-    over = {key for key, size in inventory.policy_sizes.items() if size > draft.limit.existing}
-    for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
-        for key, host in hosts.items():
-            held = inventory.policy_sizes.get(key, 0)
-            limit = draft.limit.existing if key in inventory.policies and not host.edited else draft.limit.new
-            room[id(hosts), host.start] += 0 if key in over else max(0, limit - held)
-    arrows = [
-        Move(
-            step.rows[0],
-            None if step.source in over else (id(draft.family_of[step.rows[0]]), step.before),
-            (id(draft.family_of[step.rows[0]]), step.after),
-        )
-        for step in moves
-    ]
-    place = {row: n for n, row in enumerate(order_of_moves(arrows, room))}
+    over = {key for key, size in draft.inventory.policy_sizes.items() if size > draft.limit.existing}
+    trails = []
+    for step in moves:
+        (row,) = step.rows
+        cell = id(draft.family_of[row])
+        trails.append(Move(row, None if step.source in over else (cell, step.before), (cell, step.after)))
+    place = {row: number for number, row in enumerate(order_of_moves(trails, _room_by_start(draft, over)))}
     return sorted(moves, key=lambda step: place.get(step.rows[0], len(moves)))
+
+
+def _room_by_start(draft: _Draft, over: Container[ArmId]) -> Counter[Hashable]:
+    """Number of items for which the policies of each twin key have room at each start, today's items counted."""
+    inventory, room = draft.inventory, Counter[Hashable]()
+    for hosts in draft.families():
+        for key, host in hosts.items():
+            as_today = key in inventory.policies and not host.edited
+            limit = draft.limit.existing if as_today else draft.limit.new
+            free = 0 if key in over else max(0, limit - inventory.policy_sizes.get(key, 0))
+            room[id(hosts), host.start] += free
+    return room
 
 
 def _leavers(draft: _Draft) -> list[int]:

@@ -13,7 +13,7 @@ from optimizer.documents import Change
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange
-from optimizer.model.rules import Rule, Rules
+from optimizer.model.rules import Rules
 from optimizer.model.timegrid import MINUTES_PER_WEEK, ROLLOUT_DAYS, START_WINDOW_MINUTES, Recurrence
 
 LAST_DAY = date(9998, 12, 31)
@@ -110,27 +110,31 @@ def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change
     """
     begin = inventory.horizon.start.date()
     changed = _changed_items(inventory, changes)
-    freezing: dict[int, list[Rule]] = {}
+    ranges = {rule.name: rule.freeze for rule in rules.rule if any(days.last >= begin for days in rule.freeze)}
+    frozen_by: dict[int, tuple[str, ...]] = {}
     for rule in rules.rule:
-        if any(days.last >= begin for days in rule.freeze):
-            for row in np.flatnonzero(matching_items(inventory, rule) & changed).tolist():
-                freezing.setdefault(row, []).append(rule)
-    by_names = Counter(tuple(rule.name for rule in of_row) for of_row in freezing.values())
-    ranges = {rule.name: rule.freeze for rule in rules.rule}
+        for row in np.flatnonzero(matching_items(inventory, rule) & changed).tolist() if rule.name in ranges else ():
+            frozen_by[row] = (*frozen_by.get(row, ()), rule.name)
     notes = []
-    for names, count in by_names.items():
+    for names, count in Counter(frozen_by.values()).items():
         free = first_day_outside([days for name in names for days in ranges[name]], begin)
-        if free is not None and (free - begin).days < ROLLOUT_DAYS:
-            continue
-        freeze = f"rule {names[0]!r} freezes" if len(names) == 1 else f"rules {' and '.join(map(repr, names))} freeze"
-        then = "nothing is ever written for them"
-        if free is not None:
-            then = f"nothing is written for them before {free}, the first day that is free"
-        notes.append(
-            f"{freeze} every day of the {ROLLOUT_DAYS} from {begin} on for {count} of the {int(changed.sum())} VMs "
-            f"that the plan changes: {then}"
-        )
+        if free is None or (free - begin).days >= ROLLOUT_DAYS:
+            notes.append(
+                f"{_freezing(names)} every day of the {ROLLOUT_DAYS} from {begin} on for {count} of the "
+                f"{int(changed.sum())} VMs that the plan changes: {_nothing_before(free)}"
+            )
     return notes
+
+
+def _freezing(names: Sequence[str]) -> str:
+    return f"rule {names[0]!r} freezes" if len(names) == 1 else f"rules {' and '.join(map(repr, names))} freeze"
+
+
+def _nothing_before(free: date | None) -> str:
+    """What no day that is free, or only a late one, means for the writes."""
+    if free is None:
+        return "nothing is ever written for them"
+    return f"nothing is written for them before {free}, the first day that is free"
 
 
 def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import starts_today
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.audits.audit import audit, best_options, format_slot
+from optimizer.plan.audits.audit import TodaysSchedule, audit, best_options, format_slot
 from tests.report.small_estate import AS_OF, make_inventory, make_risk
 
 INVENTORY = make_inventory()
@@ -23,7 +23,7 @@ ROWS = np.arange(len(INVENTORY.items))
 
 def audit_of(rules: Rules | None = None) -> Audit:
     """Audit the small estate, of which VM n has n days of history."""
-    return audit(INVENTORY, RISK, rules or Rules(), history_days=ROWS)
+    return audit(TodaysSchedule(INVENTORY, RISK, rules or Rules(), history_days=ROWS))
 
 
 def test_totals_add_up() -> None:
@@ -99,7 +99,7 @@ def test_history_tells_none_from_too_little() -> None:
     assert [(one.days, one.kind) for one in found] == [
         (0, "no data"), *((float(n), "too little data") for n in range(1, 7))
     ]  # fmt: skip
-    assert audit(INVENTORY, RISK, Rules()).history is None
+    assert audit(TodaysSchedule(INVENTORY, RISK, Rules())).history is None
 
 
 def test_items_that_stay_say_why() -> None:
@@ -122,7 +122,7 @@ def test_an_item_whose_policy_cannot_be_read_has_the_name_of_the_policy() -> Non
     (first, *others) = INVENTORY.items
     lost = replace(first, policy_id=f"{first.vault_id}/backupPolicies/quarterly", unwritable="cannot be planned")
     inventory = replace(INVENTORY, items=tuple(others), idle_items=(*INVENTORY.idle_items, lost))
-    found = audit(inventory, RISK[1:], Rules()).unwritable
+    found = audit(TodaysSchedule(inventory, RISK[1:], Rules())).unwritable
     assert [one.policy for one in found if one.vm == first.vm_id] == ["quarterly"]
 
 
@@ -150,7 +150,7 @@ def test_audit_round_trips_through_json() -> None:
 def test_an_empty_estate_has_nothing_wrong() -> None:
     """No items: figures of nought and empty lists."""
     empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
-    found = audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))
+    found = audit(TodaysSchedule(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0)))
     assert found.totals.peak_concurrency == 0
     assert (found.services, found.busy, found.history, found.unwritable) == ((), (), (), ())
 
@@ -158,7 +158,7 @@ def test_an_empty_estate_has_nothing_wrong() -> None:
 def test_wrong_shapes_are_refused() -> None:
     """An array with other rows than the inventory is the caller's mistake."""
     with pytest.raises(ValueError, match=r"risk has shape \(29, 48\); wanted \(30, 48\)"):
-        audit(INVENTORY, RISK[1:], Rules())
+        audit(TodaysSchedule(INVENTORY, RISK[1:], Rules()))
 
 
 def test_slots_are_named_by_their_weekday() -> None:

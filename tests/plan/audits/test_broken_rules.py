@@ -14,7 +14,7 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.audits.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.solve.questions import Problem as SolverProblem
-from optimizer.verifier.verify import rules_of
+from optimizer.verifier.under_rules import rules_of
 from optimizer.verifier.window_clock import WindowClock
 from tests.solve.examples import (
     Problem,

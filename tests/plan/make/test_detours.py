@@ -22,7 +22,8 @@ from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.instance import WriteLimit
 from optimizer.solve.problem.limits import Limit, LimitKind
-from optimizer.verifier.verify import Claims, verify
+from optimizer.verifier.checked import Claims
+from optimizer.verifier.verify import verify
 from tests.plan.planned import Planned
 from tests.prices import fixed_prices
 

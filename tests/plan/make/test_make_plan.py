@@ -26,7 +26,8 @@ from optimizer.model.timegrid import format_start, parse_start
 from optimizer.plan import prepare
 from optimizer.plan.explanations.explain import explain_solution
 from optimizer.solve.problem.cost import evaluate, is_feasible
-from optimizer.verifier.verify import Checked, Claims, verify
+from optimizer.verifier.checked import Checked, Claims
+from optimizer.verifier.verify import verify
 from optimizer.workflow import audit_case, make_plan, make_plan_of
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
 from tests.plan.explanations.test_explain import solution_of

@@ -22,8 +22,9 @@ from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.why_not.no_schedule import NoScheduleError
+from optimizer.verifier.checked import Checked, Claims
 from optimizer.verifier.rule_counts import check_left
-from optimizer.verifier.verify import Checked, Claims, verify
+from optimizer.verifier.verify import verify
 from optimizer.workflow import make_plan, make_plan_of
 from tests.plan.planned import Planned
 from tests.verifier.test_verify import valid

@@ -11,13 +11,13 @@ from rich.console import RenderableType
 from optimizer.documents.audit_document import BrokenRule
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.plan.audits.audit import audit
+from optimizer.plan.audits.audit import TodaysSchedule, audit
 from optimizer.report.terminal.audit import WORST, render_audit
 from optimizer.report.terminal.sheet import to_text
 from tests.report.small_estate import AS_OF, make_inventory, make_risk
 
 INVENTORY = make_inventory()
-AUDIT = audit(INVENTORY, make_risk(INVENTORY), Rules(), history_days=np.arange(30))
+AUDIT = audit(TodaysSchedule(INVENTORY, make_risk(INVENTORY), Rules(), history_days=np.arange(30)))
 BROKEN = tuple(
     BrokenRule(
         rule=f"rule {number} with a name that says at length what it is for",
@@ -71,7 +71,9 @@ def test_audit_says_that_every_rule_holds_only_where_it_looked() -> None:
 def test_audit_of_an_empty_estate_says_what_is_fine() -> None:
     """Where nothing was found the report says what was looked for."""
     empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
-    text = to_text(render_audit(audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))), 500)
+    text = to_text(
+        render_audit(audit(TodaysSchedule(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0)))), 500
+    )
     assert "no two snapshots of a service overlap" in text
     assert "every VM has enough history" in text
 

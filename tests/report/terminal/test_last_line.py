@@ -13,7 +13,7 @@ from optimizer.documents import WatchReport
 from optimizer.documents.audit_document import BrokenRule
 from optimizer.documents.plan_document import PlanDocument
 from optimizer.model.rules import Rules
-from optimizer.plan.audits.audit import audit
+from optimizer.plan.audits.audit import TodaysSchedule, audit
 from optimizer.report.terminal.last_line import last_line
 from tests.report.rollouts import COMPLETE, make_outcome
 from tests.report.small_estate import make_inventory, make_plan, make_risk
@@ -44,7 +44,7 @@ def test_the_line_of_a_plan_counts_its_changes() -> None:
 @pytest.mark.parametrize("num_broken", [None, 0, 1, 2])
 def test_the_line_of_an_audit_counts_what_is_wrong(num_broken: int | None) -> None:
     """Broken rules are counted where rules were given."""
-    found = audit(INVENTORY, RISK, Rules(), history_days=np.arange(30))
+    found = audit(TodaysSchedule(INVENTORY, RISK, Rules(), history_days=np.arange(30)))
     rule = BrokenRule(rule="nights", demands=("allow",), vms=("a",), never_written=0)
     told = last_line(found.model_copy(update={"broken_rules": None if num_broken is None else (rule,) * num_broken}))
     together = sum(one.at_once is None for one in found.services_together)
