@@ -105,9 +105,10 @@ def _lines(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[st
 
 def _by_column(path: Path, line: int, fields: Sequence[str], columns: Columns, separator: str) -> dict[str, str]:
     if len(fields) != len(columns.names):
+        number = counted(len(fields), "field", "fields")
         raise DataError(
-            f"{path}, line {line}: {counted(len(fields), 'field', 'fields')}, but the header has {len(columns.names)}; put a field that "
-            f"contains {separator!r} between double quotes"
+            f"{path}, line {line}: {number}, but the header has {len(columns.names)}; put a field that contains "
+            f"{separator!r} between double quotes"
         )
     return dict(zip(columns.names, map(str.strip, fields), strict=True))
 
