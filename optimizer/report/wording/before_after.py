@@ -18,10 +18,7 @@ AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED = (
 """Labels of at-risk backups and of overlapping snapshots, both per 30 days, in which a VM counts with its weight."""
 
 
-OVERLAPS_EXPLAINED = (
-    "overlaps add up to those of the summary, which leave out snapshots scheduled two hours apart unless there are no "
-    "others"
-)
+OVERLAPS_EXPLAINED = "overlaps: snapshots scheduled two hours apart count only if no others overlap, as in the summary"
 """Which overlaps a table of services counts, as the end of a note."""
 
 
