@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from optimizer.documents import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
+from optimizer.model.rules import Rule
 from optimizer.model.timegrid import parse_minute
 from optimizer.report.figures import HalfHours, ServiceComparison
 from optimizer.report.formats import short_id
+from optimizer.report.wording.changes import VERBS
 from optimizer.report.wording.rule_words import applies_to, demands
 from optimizer.verifier import RuleEffect
 
 Cell = str | int | float
+Kind = Literal["name", "prose", "count", "figure", "time"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class PageColumn:
+class PageColumn(Generic[T]):
     """A column of a table.
 
     Parameters
     ----------
     title
         Head of the column.
+    value
+        Returns what the column shows of a row.
     kind
         What the cells are: ``name`` is cut off if it is long, ``prose`` is wrapped, ``count`` and ``figure`` are
         numbers without and with two decimals, and ``time`` is a minute of the UTC day, shown in the display time zone.
     """
 
     title: str
-    kind: Literal["name", "prose", "count", "figure", "time"] = "name"
+    value: Callable[[T], Cell]
+    kind: Kind = "name"
 
     @property
     def is_number(self) -> bool:
@@ -57,95 +64,68 @@ class PageTable:
 
     name: str
     label: str
-    columns: Sequence[PageColumn]
+    columns: Sequence[PageColumn[Any]]
     rows: Sequence[Sequence[Cell]]
+
+    @classmethod
+    def of(cls, name: str, label: str, columns: Sequence[PageColumn[T]], rows: Sequence[T]) -> PageTable:
+        """Table of all rows; see the class for the parameters."""
+        return cls(name, label, columns, [[column.value(row) for column in columns] for row in rows])
 
 
 def moves_table(plan: PlanDocument) -> PageTable:
     """VMs with a new start or policy, those whose risk falls most first."""
+    columns: tuple[PageColumn[ScheduleEntry], ...] = (
+        PageColumn("VM", lambda entry: short_id(entry.vm)),
+        PageColumn("Service", lambda entry: short_id(entry.service)),
+        PageColumn("Today", lambda entry: entry.start_today),
+        PageColumn("Plan", lambda entry: entry.start),
+        PageColumn("New policy", lambda entry: entry.policy),
+        PageColumn("At risk today", lambda entry: entry.risk_today, "figure"),
+        PageColumn("In the plan", lambda entry: entry.risk, "figure"),
+        PageColumn("Vault", lambda entry: entry.vault),
+        PageColumn("Zone", lambda entry: entry.timezone),
+    )
     moved = [
         entry for entry in plan.schedule if entry.start != entry.start_today or entry.policy != entry.policy_today
     ]
     moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
-    return PageTable(
-        name="moves",
-        label="VMs with a new start or policy",
-        columns=(
-            PageColumn("VM"),
-            PageColumn("Service"),
-            PageColumn("Today"),
-            PageColumn("Plan"),
-            PageColumn("New policy"),
-            PageColumn("At risk today", "figure"),
-            PageColumn("In the plan", "figure"),
-            PageColumn("Vault"),
-            PageColumn("Zone"),
-        ),
-        rows=[
-            (
-                short_id(entry.vm), short_id(entry.service), entry.start_today, entry.start, entry.policy,
-                entry.risk_today, entry.risk, entry.vault, entry.timezone,
-            )
-            for entry in moved
-        ],
-    )  # fmt: skip
+    return PageTable.of("moves", "VMs with a new start or policy", columns, moved)
 
 
 def schedule_table(plan: PlanDocument) -> PageTable:
     """Every VM as the plan has it; a column for weights only if a rule gives any."""
-    weighs = any(entry.weight != 1 for entry in plan.schedule)
-    weight = [PageColumn("Weight", "figure")] if weighs else []
-    return PageTable(
-        name="schedule",
-        label="Schedule of every VM",
-        columns=(
-            PageColumn("VM"),
-            PageColumn("Service"),
-            PageColumn("Vault"),
-            PageColumn("Runs"),
-            PageColumn("Start"),
-            PageColumn("Zone"),
-            PageColumn("Start", "time"),
-            PageColumn("Policy"),
-            PageColumn("At risk today", "figure"),
-            PageColumn("In the plan", "figure"),
-            *weight,
-            PageColumn("Why", "prose"),
-        ),
-        rows=[
-            (
-                short_id(entry.vm), short_id(entry.service), entry.vault, _runs(entry), entry.start, entry.timezone,
-                parse_minute(entry.start_utc), entry.policy, entry.risk_today, entry.risk,
-                *([entry.weight] if weighs else []), entry.reason,
-            )
-            for entry in plan.schedule
-        ],
-    )  # fmt: skip
+    weight: PageColumn[ScheduleEntry] = PageColumn("Weight", lambda entry: entry.weight, "figure")
+    columns: tuple[PageColumn[ScheduleEntry], ...] = (
+        PageColumn("VM", lambda entry: short_id(entry.vm)),
+        PageColumn("Service", lambda entry: short_id(entry.service)),
+        PageColumn("Vault", lambda entry: entry.vault),
+        PageColumn("Runs", _runs),
+        PageColumn("Start", lambda entry: entry.start),
+        PageColumn("Zone", lambda entry: entry.timezone),
+        PageColumn("Start", lambda entry: parse_minute(entry.start_utc), "time"),
+        PageColumn("Policy", lambda entry: entry.policy),
+        PageColumn("At risk today", lambda entry: entry.risk_today, "figure"),
+        PageColumn("In the plan", lambda entry: entry.risk, "figure"),
+        *((weight,) if any(entry.weight != 1 for entry in plan.schedule) else ()),
+        PageColumn("Why", lambda entry: entry.reason, "prose"),
+    )
+    return PageTable.of("schedule", "Schedule of every VM", columns, plan.schedule)
 
 
 def policies_table(plan: PlanDocument) -> PageTable:
     """Policies that are created or edited, with the number of VMs that are assigned to each."""
     arriving = Counter(change.policy_id for change in plan.changes if isinstance(change, ReassignItem))
+    columns: tuple[PageColumn[CreatePolicy | EditPolicy], ...] = (
+        PageColumn("Policy", lambda change: change.policy),
+        PageColumn("What", lambda change: VERBS[change.kind]),
+        PageColumn("Vault", lambda change: short_id(change.vault_id)),
+        PageColumn("Before", _before),
+        PageColumn("Start", lambda change: change.start),
+        PageColumn("VMs arriving", lambda change: arriving[change.policy_id], "count"),
+    )
     written = [change for change in plan.changes if not isinstance(change, ReassignItem)]
-    return PageTable(
-        name="policies",
-        label="Policies written",
-        columns=(
-            PageColumn("Policy"),
-            PageColumn("What"),
-            PageColumn("Vault"),
-            PageColumn("Before"),
-            PageColumn("Start"),
-            PageColumn("VMs arriving", "count"),
-        ),
-        rows=[
-            (
-                change.policy, "create" if isinstance(change, CreatePolicy) else "edit", short_id(change.vault_id),
-                _before(change), change.start, arriving[change.policy_id],
-            )
-            for change in written
-        ],
-    )  # fmt: skip
+    return PageTable.of("policies", "Policies written", columns, written)
 
 
 def _before(change: CreatePolicy | EditPolicy) -> str:
@@ -157,52 +137,32 @@ def _before(change: CreatePolicy | EditPolicy) -> str:
 
 def services_table(services: Sequence[ServiceComparison]) -> PageTable:
     """All services before and after, in the order of the chart."""
-    return PageTable(
-        name="services",
-        label="Services in numbers",
-        columns=(
-            PageColumn("Service"),
-            PageColumn("VMs", "count"),
-            PageColumn("Moved", "count"),
-            PageColumn("Overlaps today", "figure"),
-            PageColumn("In the plan", "figure"),
-            PageColumn("Worst half hour today", "count"),
-            PageColumn("In the plan", "count"),
-            PageColumn("At risk today", "figure"),
-            PageColumn("In the plan", "figure"),
-        ),
-        rows=[
-            (
-                short_id(service.name), service.vms, service.moved, service.overlaps.today, service.overlaps.plan,
-                service.peak_windows.today, service.peak_windows.plan, service.risk.today, service.risk.plan,
-            )
-            for service in services
-        ],
-    )  # fmt: skip
+    columns: tuple[PageColumn[ServiceComparison], ...] = (
+        PageColumn("Service", lambda service: short_id(service.name)),
+        PageColumn("VMs", lambda service: service.vms, "count"),
+        PageColumn("Moved", lambda service: service.moved, "count"),
+        PageColumn("Overlaps today", lambda service: service.overlaps.today, "figure"),
+        PageColumn("In the plan", lambda service: service.overlaps.plan, "figure"),
+        PageColumn("Worst half hour today", lambda service: service.peak_windows.today, "count"),
+        PageColumn("In the plan", lambda service: service.peak_windows.plan, "count"),
+        PageColumn("At risk today", lambda service: service.risk.today, "figure"),
+        PageColumn("In the plan", lambda service: service.risk.plan, "figure"),
+    )
+    return PageTable.of("services", "Services in numbers", columns, services)
 
 
 def rules_table(plan: PlanDocument, effects: Sequence[RuleEffect]) -> PageTable:
     """Rules in the order of the rules file, with the VMs that they apply to, that move, and that break them."""
-    return PageTable(
-        name="rules",
-        label="Rules",
-        columns=(
-            PageColumn("Rule", "prose"),
-            PageColumn("Applies to", "prose"),
-            PageColumn("Demands", "prose"),
-            PageColumn("VMs", "count"),
-            PageColumn("Of these move", "count"),
-            PageColumn("Break it today", "count"),
-            PageColumn("In the plan", "count"),
-        ),
-        rows=[
-            (
-                rule.name, applies_to(rule), demands(rule), effect.vms, effect.moved, effect.breaking_today,
-                effect.breaking_in_plan,
-            )
-            for rule, effect in zip(plan.rules.rule, effects, strict=True)
-        ],
-    )  # fmt: skip
+    columns: tuple[PageColumn[tuple[Rule, RuleEffect]], ...] = (
+        PageColumn("Rule", lambda row: row[0].name, "prose"),
+        PageColumn("Applies to", lambda row: applies_to(row[0]), "prose"),
+        PageColumn("Demands", lambda row: demands(row[0]), "prose"),
+        PageColumn("VMs", lambda row: row[1].vms, "count"),
+        PageColumn("Of these move", lambda row: row[1].moved, "count"),
+        PageColumn("Break it today", lambda row: row[1].breaking_today, "count"),
+        PageColumn("In the plan", lambda row: row[1].breaking_in_plan, "count"),
+    )
+    return PageTable.of("rules", "Rules", columns, list(zip(plan.rules.rule, effects, strict=True)))
 
 
 def hours_rows(hours: HalfHours) -> list[tuple[int, float, float, float, float]]:

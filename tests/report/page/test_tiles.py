@@ -64,8 +64,8 @@ def test_weighted_figures_are_in_the_sentences() -> None:
         at_risk_per_month=TodayAndPlan(today=80.0, plan=40.0), overlaps_per_month=TodayAndPlan(today=9.0, plan=3.0)
     )
     shown = by_label(with_summary(weighted=weights))
-    assert shown["Backups at risk"].meaning.endswith("Weighted by the rules: 80.0 today, 40.0 in the plan.")
-    assert shown["Overlapping snapshots"].meaning.endswith("Weighted by the rules: 9.00 today, 3.00 in the plan.")
+    assert shown["Backups at risk"].meaning.endswith(". Weighted by the rules: 80.0 today, 40.0 in the plan.")
+    assert shown["Overlapping snapshots"].meaning.endswith(". Weighted by the rules: 9.00 today, 3.00 in the plan.")
 
 
 def test_without_an_expected_change_the_figures_are_the_model_s() -> None:
