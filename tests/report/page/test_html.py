@@ -291,3 +291,11 @@ def test_times_are_in_the_zone_that_was_asked_for() -> None:
     assert "Asia/Kathmandu (UTC+05:45)" in "".join(kathmandu.text)
     with pytest.raises(ValueError, match="'Europe/Berlni' is not a time zone"):
         render_html(PLAN, INVENTORY, None, zone="Europe/Berlni")
+
+
+def test_hours_begin_after_midnight_of_the_zone() -> None:
+    """The first row is the first full UTC hour of the day in the zone: 19:00 UTC is 00:45 in Kathmandu."""
+    page = render_html(PLAN, INVENTORY, None, zone="Asia/Kathmandu")
+    hours = page.split("Starts from (")[1].split("</table>")[0]
+    minutes = [int(minute) for minute in re.findall(r'data-minute="(\d+)"', hours)]
+    assert minutes == [(1140 + 60 * hour) % 1440 for hour in range(24)]
