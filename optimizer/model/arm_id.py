@@ -79,8 +79,8 @@ class ArmId(Caseless):
     def segment(self, name: str) -> Caseless:
         """Value of the first segment that follows a segment called ``name``."""
         wanted = key_of(name)
-        found = (value for part, value in pairwise(self.split("/")) if key_of(part) == wanted)
-        return Caseless(next(found, ""))
+        values = (value for part, value in pairwise(self.split("/")) if key_of(part) == wanted)
+        return Caseless(next(values, ""))
 
     def above(self, collection: str) -> ArmId:
         """Id of the resource that holds a collection, such as the vault above ``backupPolicies``."""
@@ -134,8 +134,8 @@ class VaultId(_Parsed):
             The text is not the id of a vault.
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.RecoveryServices/vaults/{vault}"
-        found = _take_apart(_VAULT_ID, text, "vault", form)
-        return cls(ArmId(str(text)), found["subscription"], found["resource_group"], found["vault"])
+        parts = _take_apart(_VAULT_ID, text, "vault", form)
+        return cls(ArmId(str(text)), parts["subscription"], parts["resource_group"], parts["vault"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,9 @@ class PolicyId(_Parsed):
         DataError
             The text is not the id of a backup policy.
         """
-        found = _take_apart(_POLICY_ID, text, "backup policy", "{vault id}/backupPolicies/{policy}")
-        vault = VaultId.parse(found["vault_id"])
-        return cls(ArmId(str(text)), vault.subscription, vault.resource_group, found["policy"], vault)
+        parts = _take_apart(_POLICY_ID, text, "backup policy", "{vault id}/backupPolicies/{policy}")
+        vault = VaultId.parse(parts["vault_id"])
+        return cls(ArmId(str(text)), vault.subscription, vault.resource_group, parts["policy"], vault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +184,16 @@ class ItemId(_Parsed):
             The text is not the id of a protected item.
         """
         form = "{vault id}/backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
-        found = _take_apart(_ITEM_ID, text, "protected item", form)
-        vault = VaultId.parse(found["vault_id"])
+        parts = _take_apart(_ITEM_ID, text, "protected item", form)
+        vault = VaultId.parse(parts["vault_id"])
         return cls(
             ArmId(str(text)),
             vault.subscription,
             vault.resource_group,
-            found["item"],
+            parts["item"],
             vault,
-            found["fabric"],
-            found["container"],
+            parts["fabric"],
+            parts["container"],
         )
 
 
@@ -211,8 +211,8 @@ class VmId(_Parsed):
             The text is not the id of a VM.
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{vm}"
-        found = _take_apart(_VM_ID, text, "virtual machine", form)
-        return cls(ArmId(str(text)), found["subscription"], found["resource_group"], found["vm"])
+        parts = _take_apart(_VM_ID, text, "virtual machine", form)
+        return cls(ArmId(str(text)), parts["subscription"], parts["resource_group"], parts["vm"])
 
 
 _VAULT_ID = _pattern(_IN_VAULT)

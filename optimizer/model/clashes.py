@@ -27,21 +27,22 @@ class Clashes:
         self._occupancy: dict[Pattern, FloatArray] = {}
         self._spans: dict[Pattern, Nights] = {}
 
-    def number(self, demand: Demand, one: Pattern, other: Pattern, within: float | None = None) -> int:
-        """Index of the matrix ``[t, u]``: whether option ``t`` of ``one`` clashes with option ``u`` of ``other``.
+    def number(self, demand: Demand, pattern: Pattern, opponent: Pattern, within: float | None = None) -> int:
+        """Index of the matrix ``[t, u]``: whether option ``t`` of a pattern clashes with ``u`` of its opponent.
 
         With ``within``, "before" and "after" only demand that the later VM begins at most this many hours after the
         earlier one has ended.
         """
-        place = (demand, within, one, other)
-        if place not in self._number:
-            self._number[place] = len(self._matrices)
+        question = (demand, within, pattern, opponent)
+        if question not in self._number:
+            self._number[question] = len(self._matrices)
             hours = np.full((NUM_OPTIONS, NUM_OPTIONS), np.nan)
             if within is not None:
-                hours = self.hours_needed(one, other) if demand == "before" else self.hours_needed(other, one).T
+                comes_first = demand == "before"
+                hours = self.hours_needed(pattern, opponent) if comes_first else self.hours_needed(opponent, pattern).T
             self._hours.append(hours)
-            self._matrices.append(self._clash(demand, one, other) if within is None else hours > within)
-        return self._number[place]
+            self._matrices.append(self._clash(demand, pattern, opponent) if within is None else hours > within)
+        return self._number[question]
 
     def matrix(self, number: int) -> BoolArray:
         """Clash matrix with the given index; shape (48, 48)."""
@@ -62,16 +63,16 @@ class Clashes:
 
         Minus infinity if the two never run in the same night.
         """
-        one, other = self._nights(first), self._nights(second)
-        gaps = other.begins_at_most[None, :, :] - np.where(one.run, one.ends_at_least, np.inf)[:, None, :]
+        earlier, later = self._nights(first), self._nights(second)
+        gaps = later.begins_at_most[None, :, :] - np.where(earlier.run, earlier.ends_at_least, np.inf)[:, None, :]
         return np.asarray(gaps.max(axis=2) / 60)
 
-    def _clash(self, demand: Demand, one: Pattern, other: Pattern) -> BoolArray:
+    def _clash(self, demand: Demand, pattern: Pattern, opponent: Pattern) -> BoolArray:
         if demand == "apart":
-            return np.asarray(self._occupied(one) @ self._occupied(other).T > 0.5)
+            return np.asarray(self._occupied(pattern) @ self._occupied(opponent).T > 0.5)
         if demand == "after":
-            return self._clash("before", other, one).T.copy()
-        first, second = self._nights(one), self._nights(other)
+            return self._clash("before", opponent, pattern).T.copy()
+        first, second = self._nights(pattern), self._nights(opponent)
         return np.asarray((first.ends[:, None, :] > second.begins[None, :, :]).any(axis=2))
 
     def _occupied(self, pattern: Pattern) -> FloatArray:

@@ -115,16 +115,16 @@ class VirtualClock:
 
         Within :meth:`side_by_side`, the clock jumps once every task sleeps, to the time when the first one wakes.
         """
-        place: int | None = getattr(self._place, "number", None)
+        number: int | None = getattr(self._place, "number", None)
         with self._changed:
             wakes = self._now + timedelta(seconds=max(0.0, seconds))
-            if place is None:
+            if number is None:
                 self._now = wakes
                 return
             self._count += 1
-            self._wakes[place] = (wakes, self._count)
+            self._wakes[number] = (wakes, self._count)
             self._pass_on()
-            self._await_turn(place)
+            self._await_turn(number)
 
     def side_by_side(
         self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
@@ -135,17 +135,17 @@ class VirtualClock:
             return
         self._team = Team()
         with self._changed:
-            self._wakes = {place: (self._now, place) for place in range(len(tasks))}
+            self._wakes = {number: (self._now, number) for number in range(len(tasks))}
             self._count = len(tasks)
             self._pass_on()
-        parts = [partial(self._take_part, place, task) for place, task in enumerate(tasks)]
+        parts = [partial(self._take_part, number, task) for number, task in enumerate(tasks)]
         self._team.run(parts, self._wake_all, interrupted)
 
-    def _take_part(self, place: int, task: Callable[[], None]) -> None:
-        self._place.number = place
+    def _take_part(self, number: int, task: Callable[[], None]) -> None:
+        self._place.number = number
         try:
             with self._changed:
-                self._await_turn(place)
+                self._await_turn(number)
             task()
         except BaseException:
             assert self._team is not None
@@ -153,12 +153,12 @@ class VirtualClock:
             raise
         finally:
             with self._changed:
-                self._wakes.pop(place, None)
+                self._wakes.pop(number, None)
                 self._pass_on()
 
-    def _await_turn(self, place: int) -> None:
+    def _await_turn(self, number: int) -> None:
         assert self._team is not None
-        while self._turn != place and not self._team.stopped:
+        while self._turn != number and not self._team.stopped:
             self._changed.wait()
         if self._team.stopped:
             raise Stopped

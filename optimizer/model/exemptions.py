@@ -36,9 +36,9 @@ def exempted(rule: Rule, inventory: Inventory, rows: Sequence[int]) -> Rule:
             others[name].append(row)
     sets = list(rule.exempt)
     for row in rows:
-        one = _set_of_one(inventory, row, others.get(names[row], []))
-        if one not in sets:
-            sets.append(one)
+        vm_set = _set_of_one(inventory, row, others.get(names[row], []))
+        if vm_set not in sets:
+            sets.append(vm_set)
     return rule.model_copy(update={"exempt": tuple(sets)})
 
 
@@ -67,16 +67,16 @@ def _fits(inventory: Inventory, row: int, written: str | Selector) -> bool:
 
 def except_as_toml(rule: Rule) -> str:
     """The key ``except`` of a rule as TOML, on as many lines as it needs."""
-    sets = [set_as_toml(one) for one in rule.exempt]
+    sets = [set_as_toml(vm_set) for vm_set in rule.exempt]
     whole = f"except = [{', '.join(sets)}]"
     if len(whole) <= TOML_WIDTH:
         return whole
     lines = ["except = ["]
-    for one in sets:
-        if len(lines) > 1 and len(lines[-1]) + len(one) + 2 <= TOML_WIDTH:
-            lines[-1] += f" {one},"
+    for vm_set in sets:
+        if len(lines) > 1 and len(lines[-1]) + len(vm_set) + 2 <= TOML_WIDTH:
+            lines[-1] += f" {vm_set},"
         else:
-            lines.append(f"    {one},")
+            lines.append(f"    {vm_set},")
     return "\n".join([*lines, "]"])
 
 

@@ -184,8 +184,8 @@ def _size(context: Mapping[str, Any], value: object) -> int | None:
 
 def _counted(number: int, of_text: bool) -> str:
     """A number of characters or entries, in words."""
-    one, several = ("character", "characters") if of_text else ("entry", "entries")
-    return f"{number:,} {one if number == 1 else several}"
+    singular, plural = ("character", "characters") if of_text else ("entry", "entries")
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def _in_words(error: object) -> str:
@@ -199,11 +199,13 @@ def real_errors(exc: ValidationError) -> list[ErrorDetails]:
     For example, a list is not too short because its entries are wrong.
     """
     errors = exc.errors(include_url=False)
-    places = [error["loc"] for error in errors]
+    locations = [error["loc"] for error in errors]
 
     def follows(error: ErrorDetails) -> bool:
-        place = error["loc"]
-        return error["type"] == "too_short" and any(len(x) > len(place) and x[: len(place)] == place for x in places)
+        location = error["loc"]
+        return error["type"] == "too_short" and any(
+            len(x) > len(location) and x[: len(location)] == location for x in locations
+        )
 
     return [error for error in errors if not follows(error)]
 
@@ -213,12 +215,12 @@ def place_in(document: object, error: ErrorDetails) -> Location:
 
     Pydantic's own location also contains the branches of its unions.
     """
-    places = list(_walks(document, error["loc"], error["type"] == "missing"))
-    exact = (place for place, value in places if value is error["input"] or value == error["input"])
-    found = next(exact, places[0][0])
+    candidates = list(_walks(document, error["loc"], error["type"] == "missing"))
+    exact = (candidate for candidate, value in candidates if value is error["input"] or value == error["input"])
+    location = next(exact, candidates[0][0])
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return (*found, str(error["ctx"]["discriminator"]).strip("'"))
-    return found
+        return (*location, str(error["ctx"]["discriminator"]).strip("'"))
+    return location
 
 
 def _walks(document: Any, parts: Location, missing: bool) -> Iterator[tuple[Location, object]]:
@@ -234,8 +236,8 @@ def _walks(document: Any, parts: Location, missing: bool) -> Iterator[tuple[Loca
         yield parts, document
         return
     if _has(document, parts[0]):
-        for place, value in _walks(document[parts[0]], parts[1:], missing):
-            yield (parts[0], *place), value
+        for rest, value in _walks(document[parts[0]], parts[1:], missing):
+            yield (parts[0], *rest), value
     yield from _walks(document, parts[1:], missing)
 
 
@@ -272,30 +274,30 @@ def _loaded(content: bytes) -> object:
 
 
 def _describe(error: ErrorDetails, document: object) -> str:
-    place = _as_text(place_in(document, error))
-    found = expectation(error, "JSON")
+    location = _as_text(place_in(document, error))
+    expected = expectation(error, "JSON")
     if error["type"] == "json_invalid":
-        return f"it {found.wrong}"
+        return f"it {expected.wrong}"
     if error["type"] in ("missing", "union_tag_not_found"):
-        return f"{place} is missing"
+        return f"{location} is missing"
     if error["type"] == "extra_forbidden":
-        return f"{place} is not a key that is known here"
-    if not found.allowed:  # ours: the message carries the value
-        return f"{place}: {found.wrong}" if place else found.wrong
+        return f"{location} is not a key that is known here"
+    if not expected.allowed:  # ours: the message carries the value
+        return f"{location}: {expected.wrong}" if location else expected.wrong
     value = _tag(error) if error["type"] == "union_tag_invalid" else error["input"]
-    shown = f"{place} = {as_json(value)}" if place else f"it is {as_json(value)}, which"
-    said = f"{shown}: {found.wrong}" if place else f"{shown} {found.wrong}"
-    return f"{said}; allowed: {found.allowed}"
+    shown = f"{location} = {as_json(value)}" if location else f"it is {as_json(value)}, which"
+    said = f"{shown}: {expected.wrong}" if location else f"{shown} {expected.wrong}"
+    return f"{said}; allowed: {expected.allowed}"
 
 
 def _tag(error: ErrorDetails) -> object:
     return error.get("ctx", {}).get("tag")
 
 
-def _as_text(place: Location) -> str:
+def _as_text(location: Location) -> str:
     """Text of a place, such as ``schedule[3] > start``."""
     parts: list[str] = []
-    for part in place:
+    for part in location:
         if isinstance(part, int) and parts:
             parts[-1] += f"[{part}]"
         else:

@@ -29,7 +29,7 @@ def frame_of(entries: Sequence[StrictModel], kind: type[StrictModel]) -> pl.Data
     import polars as pl
 
     schema = {name: dtype for name, field in kind.model_fields.items() if (dtype := _dtype(field.annotation))}
-    return pl.DataFrame({name: [_value(getattr(one, name)) for one in entries] for name in schema}, schema=schema)
+    return pl.DataFrame({name: [_value(getattr(entry, name)) for entry in entries] for name in schema}, schema=schema)
 
 
 def _dtype(annotation: Any) -> pl.DataType | None:
@@ -38,7 +38,7 @@ def _dtype(annotation: Any) -> pl.DataType | None:
 
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in {typing.Union, types.UnionType}:
-        return _dtype(next(one for one in arguments if one is not type(None)))
+        return _dtype(next(argument for argument in arguments if argument is not type(None)))
     if origin is typing.Annotated:
         return _dtype(arguments[0])
     if origin is tuple:

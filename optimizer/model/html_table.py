@@ -57,9 +57,9 @@ def html_view(title: str, sentences: Sequence[str], *tables: str, notes: Sequenc
     return f"<div>{head}{text}{''.join(tables)}{folded}</div>"
 
 
-def counted(number: int, one: str, several: str) -> str:
+def counted(number: int, singular: str, plural: str) -> str:
     """A number with its noun, such as ``1 VM moves`` or ``2 VMs move``."""
-    return f"{number:,} {one if number == 1 else several}"
+    return f"{number:,} {singular if number == 1 else plural}"
 
 
 def name_of(arm_id: str) -> str:

@@ -249,13 +249,13 @@ class Inventory:
         """The policy of an item."""
         return self.policies[item.policy_id]
 
-    def vault(self, of: ProtectedItem | Policy) -> Vault:
+    def vault(self, protected: ProtectedItem | Policy) -> Vault:
         """The vault of an item or a policy."""
-        return self.vaults[of.vault_id]
+        return self.vaults[protected.vault_id]
 
-    def timing(self, of: ProtectedItem | Policy) -> SnapshotTiming:
+    def timing(self, protected: ProtectedItem | Policy) -> SnapshotTiming:
         """Start delay and snapshot length of the backups of an item or a policy."""
-        return self.vaults[of.vault_id].timing
+        return self.vaults[protected.vault_id].timing
 
     def pattern(self, policy: Policy) -> Pattern:
         """Position in the week of the start windows of each start option of a policy."""

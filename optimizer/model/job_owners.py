@@ -16,7 +16,7 @@ from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import text
 
-_Place = tuple[ArmId, Caseless]
+_Key = tuple[ArmId, Caseless]
 
 _NONE = Caseless()
 
@@ -87,14 +87,14 @@ class JobOwners:
         VM ids. The keys are the vault id with either the container key or the VM name.
     """
 
-    by_container: Mapping[_Place, frozenset[ArmId]]
-    by_name: Mapping[_Place, frozenset[ArmId]]
+    by_container: Mapping[_Key, frozenset[ArmId]]
+    by_name: Mapping[_Key, frozenset[ArmId]]
 
     @classmethod
     def of(cls, items: Iterable[BackedUp]) -> JobOwners:
         """Build the index from protected items, of one or more vaults."""
-        containers: defaultdict[_Place, set[ArmId]] = defaultdict(set)
-        names: defaultdict[_Place, set[ArmId]] = defaultdict(set)
+        containers: defaultdict[_Key, set[ArmId]] = defaultdict(set)
+        names: defaultdict[_Key, set[ArmId]] = defaultdict(set)
         for item in items:
             vault, vm = item.vault_id, item.vm_id
             # The id and 'containerName' name the same container; an item may lack one or both of them.
@@ -147,5 +147,5 @@ def _container_of_vm(vm_id: ArmId) -> str:
     return f"iaasvmcontainerv2;{vm_id.resource_group};{vm_id.name}" if vm_id.count("/") == 8 else ""
 
 
-def _frozen(places: Mapping[_Place, set[ArmId]]) -> dict[_Place, frozenset[ArmId]]:
-    return {place: frozenset(vms) for place, vms in places.items()}
+def _frozen(groups: Mapping[_Key, set[ArmId]]) -> dict[_Key, frozenset[ArmId]]:
+    return {key: frozenset(vms) for key, vms in groups.items()}

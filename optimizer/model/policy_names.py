@@ -43,7 +43,7 @@ _EXTENDED = re.compile(r"(?P<name>.+)-(?:[01]\d|2[0-3])[03]0(?:-\d+)?")
 
 def states_start(name: str, start: int, *, hourly: bool) -> bool:
     """Whether the name of a policy states a start option; in the name of an hourly one, ``04h`` is an interval."""
-    return start in {_start_of(found) for found in _times(name, hourly=hourly)}
+    return start in {_start_of(match) for match in _times(name, hourly=hourly)}
 
 
 def free_name(
@@ -91,7 +91,7 @@ def _unnumbered(twin: Policy, taken: Mapping[Caseless, int | None]) -> str:
     numbered = _NUMBERED.fullmatch(name)
     if numbered is None or Caseless(numbered["name"]) not in taken:
         return name
-    states_own = any(_start_of(found) == twin.start for found in _times(numbered["name"], hourly=_is_hourly(twin)))
+    states_own = any(_start_of(match) == twin.start for match in _times(numbered["name"], hourly=_is_hourly(twin)))
     return numbered["name"] if states_own else name
 
 
@@ -106,12 +106,12 @@ def _marked(name: str, twin: Policy, taken: Mapping[Caseless, int | None], start
     if extended is not None and Caseless(extended["name"]) in taken:
         name, own = extended["name"], taken[Caseless(extended["name"])]
     times = list(_times(name, hourly=_is_hourly(twin)))
-    places = [found for found in times if _start_of(found) == own] or _unmistakable(times)
-    if not places:
+    matches = [match for match in times if _start_of(match) == own] or _unmistakable(times)
+    if not matches:
         return f"{name}-{_MARK}", format_start(start).replace(":", "")
-    for found in reversed(places):
-        name = name[: found.start()] + _MARK + name[found.end() :]
-    return name, _spelled_like(places[0], start)
+    for match in reversed(matches):
+        name = name[: match.start()] + _MARK + name[match.end() :]
+    return name, _spelled_like(matches[0], start)
 
 
 def _is_hourly(policy: Policy) -> bool:
@@ -125,42 +125,42 @@ def _times(name: str, *, hourly: bool) -> Iterator[re.Match[str]]:
     """
     patterns = (_CLOCK_12, _CLOCK_24, _CLOCK_24_APART) if hourly else (_CLOCK_12, _CLOCK_24, _CLOCK_24_APART, _HOUR_24)
     end = 0
-    for found in sorted((found for pattern in patterns for found in pattern.finditer(name)), key=lambda m: m.start()):
-        if found.start() >= end:
-            yield found
-            end = found.end()
+    for match in sorted((match for pattern in patterns for match in pattern.finditer(name)), key=lambda m: m.start()):
+        if match.start() >= end:
+            yield match
+            end = match.end()
 
 
 def _unmistakable(times: list[re.Match[str]]) -> list[re.Match[str]]:
     """The only time in a name that can be nothing else, such as ``11pm`` or ``23h00``; a policy may start elsewhen."""
-    clear = [found for found in times if found.re is _CLOCK_12 or (found.re is _CLOCK_24 and found["between"])]
+    clear = [match for match in times if match.re is _CLOCK_12 or (match.re is _CLOCK_24 and match["between"])]
     return clear if len(clear) == 1 else []
 
 
-def _start_of(found: re.Match[str]) -> int | None:
+def _start_of(match: re.Match[str]) -> int | None:
     """Start option that a time states; None if it is not on the half hour."""
-    hour, minute = int(found["hour"]), found.groupdict().get("minute") or "00"
-    if found.re is _CLOCK_12:
-        hour = hour % 12 + (12 if Caseless(found["half"]) == "pm" else 0)
+    hour, minute = int(match["hour"]), match.groupdict().get("minute") or "00"
+    if match.re is _CLOCK_12:
+        hour = hour % 12 + (12 if Caseless(match["half"]) == "pm" else 0)
     return parse_start(f"{hour:02d}:{minute}") if minute in {"00", "30"} else None
 
 
-def _spelled_like(found: re.Match[str], start: int) -> str:
+def _spelled_like(match: re.Match[str], start: int) -> str:
     """A start in the notation of another time: 08:00 is ``8am`` where that is ``11pm``."""
     hour, minute = format_start(start).split(":")
-    if found.re is _HOUR_24:
-        return f"{hour}{found['between']}" + (minute if minute != "00" else "")
-    if found.re is not _CLOCK_12:
-        return f"{hour}{found['between']}{minute}"
-    return _twelve_hours(found, int(hour), minute)
+    if match.re is _HOUR_24:
+        return f"{hour}{match['between']}" + (minute if minute != "00" else "")
+    if match.re is not _CLOCK_12:
+        return f"{hour}{match['between']}{minute}"
+    return _twelve_hours(match, int(hour), minute)
 
 
-def _twelve_hours(found: re.Match[str], hour: int, minute: str) -> str:
+def _twelve_hours(match: re.Match[str], hour: int, minute: str) -> str:
     """A time with am or pm, in the notation of another one."""
     half = "pm" if hour >= 12 else "am"
-    twelve = str(hour % 12 or 12).zfill(2 if found["hour"].startswith("0") else 1)
-    minutes = f"{found['between'] or ''}{minute}" if found["minute"] or minute != "00" else ""
-    return f"{twelve}{minutes}{found['gap']}{half.upper() if found['half'].isupper() else half}"
+    twelve = str(hour % 12 or 12).zfill(2 if match["hour"].startswith("0") else 1)
+    minutes = f"{match['between'] or ''}{minute}" if match["minute"] or minute != "00" else ""
+    return f"{twelve}{minutes}{match['gap']}{half.upper() if match['half'].isupper() else half}"
 
 
 def _with_letter(name: str) -> str:
@@ -193,8 +193,8 @@ def _filled(template: str, part: str, twin: Policy, start: int, room: int) -> st
     hour, minute = format_start(start).split(":")
     part = _with_letter(part) if template.startswith("{twin}") else part
     rest = len(_with_values(template, "", hour, minute, twin))
-    places = max(1, template.count("{twin}"))
-    return _with_values(template, part[: max(1, (room - rest) // places)], hour, minute, twin)
+    matches = max(1, template.count("{twin}"))
+    return _with_values(template, part[: max(1, (room - rest) // matches)], hour, minute, twin)
 
 
 def _with_values(template: str, part: str, hour: str, minute: str, twin: Policy) -> str:
@@ -206,4 +206,4 @@ def _with_values(template: str, part: str, hour: str, minute: str, twin: Policy)
         "minute": minute,
         "twin": part,
     }
-    return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], template)
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], template)

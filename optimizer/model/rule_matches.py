@@ -23,9 +23,9 @@ def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
 
 def idle_exceptions(inventory: Inventory, rule: Rule) -> list[str | Selector]:
     """Sets of ``except`` that match no VM selected by ``where``, as they are written in the rules."""
-    places = [
+    candidates = [
         (inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
         for item in (inventory.items if rule.exempt else ())
     ]
-    selected = [place for place in places if rule.where.matches(*place)]
-    return [one for one in rule.exempt if not any(fits(one, *place) for place in selected)]
+    selected = [candidate for candidate in candidates if rule.where.matches(*candidate)]
+    return [exception for exception in rule.exempt if not any(fits(exception, *candidate) for candidate in selected)]

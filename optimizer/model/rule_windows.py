@@ -140,7 +140,9 @@ def too_short(windows: Sequence[Window]) -> str:
     if not windows or longest >= needed:
         return ""
     first = windows[0]
-    named = " and ".join(f"from {format_minute(one.start)} to {format_minute(one.end)}" for one in windows[:3])
+    named = " and ".join(
+        f"from {format_minute(window.start)} to {format_minute(window.end)}" for window in windows[:3]
+    )
     more = f" and {len(windows) - 3} more" if len(windows) > 3 else ""
     lasts = f"the window {named} lasts {_duration(longest)}"
     if len(windows) > 1:

@@ -243,7 +243,7 @@ class Rule(SparseTable):
     def is_for(self, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
         """Whether the rule applies to a VM, given its vault and frequency (None: no scheduled backup)."""
         return self.where.matches(vm, vault, frequency) and not any(
-            fits(one, vm, vault, frequency) for one in self.exempt
+            fits(vm_set, vm, vault, frequency) for vm_set in self.exempt
         )
 
     @property

@@ -151,4 +151,4 @@ def fits(written: str | Selector, vm: Vm, vault: Vault, frequency: Frequency | N
 
 def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:
     """Index of the first set that a VM matches, so that ``["sql-*", "*"]`` is SQL and the rest; None if none match."""
-    return next((n for n, one in enumerate(sets) if one.matches(vm, vault, frequency)), None)
+    return next((n for n, selector in enumerate(sets) if selector.matches(vm, vault, frequency)), None)

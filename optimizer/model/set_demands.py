@@ -64,32 +64,32 @@ class Demanded:
     sides: tuple[Side, ...]
     within: float | None = None
 
-    def demand(self, one: Side, other: Side) -> Demand:
+    def demand(self, side: Side, opponent: Side) -> Demand:
         """How the windows of VMs on one side must lie relative to those on another."""
         if not self.ordered:
             return "apart"
-        return "before" if one.number < other.number else "after"
+        return "before" if side.number < opponent.number else "after"
 
-    def compares(self, one: Side, other: Side) -> bool:
+    def compares(self, side: Side, opponent: Side) -> bool:
         """Whether the rule constrains the VMs of two sides; ``within`` applies only to consecutive sets."""
-        low, high = sorted((one.number, other.number))
-        return low < high and (self.within is None or not any(low < side.number < high for side in self.sides))
+        low, high = sorted((side.number, opponent.number))
+        return low < high and (self.within is None or not any(low < between.number < high for between in self.sides))
 
-    def clash(self, clashes: Clashes, one: Side, other: Side) -> int:
+    def clash(self, clashes: Clashes, side: Side, opponent: Side) -> int:
         """Index of the matrix that says which options of two sides clash."""
-        return clashes.number(self.demand(one, other), one.pattern, other.pattern, self.within)
+        return clashes.number(self.demand(side, opponent), side.pattern, opponent.pattern, self.within)
 
     def opposed(self) -> Iterator[tuple[int, int]]:
         """Yield pairs of sides that constrain each other, in both directions; two immovable sides never do."""
-        for a, one in enumerate(self.sides):
-            for b, other in enumerate(self.sides):
-                if self.compares(one, other) and not (one.standing and other.standing):
+        for a, side in enumerate(self.sides):
+            for b, opponent in enumerate(self.sides):
+                if self.compares(side, opponent) and not (side.standing and opponent.standing):
                     yield a, b
 
     def standing_pairs(self) -> Iterator[tuple[Side, Side]]:
         """Yield pairs of immovable sides that the rule compares, in both directions."""
         standing = [side for side in self.sides if side.standing]
-        return ((one, other) for one, other in product(standing, repeat=2) if self.compares(one, other))
+        return ((side, opponent) for side, opponent in product(standing, repeat=2) if self.compares(side, opponent))
 
 
 def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
@@ -148,7 +148,7 @@ def in_several_sets(inventory: Inventory, rule: Rule) -> int:
 
     If every VM of the rule matches the last set, as with ``"*"``, that set means "all others" and does not count.
     """
-    found = 0
+    most = 0
     for sets in (rule.separate_sets, rule.order_sets):
         rows = np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else []
         everyone = all(_set_of_item(inventory, row, sets[-1:]) is not None for row in rows)
@@ -158,8 +158,8 @@ def in_several_sets(inventory: Inventory, rule: Rule) -> int:
             for row, number in _members(inventory, rule, named)
             if _set_of_item(inventory, row, named[number + 1 :]) is not None
         ]
-        found = max(found, len(several))
-    return found
+        most = max(most, len(several))
+    return most
 
 
 def standing_clashes(inventory: Inventory, rules: Rules, stays: BoolArray) -> list[tuple[int, str]]:
@@ -174,14 +174,14 @@ def standing_clashes(inventory: Inventory, rules: Rules, stays: BoolArray) -> li
     """
     clashes = Clashes()
     today = [inventory.policy(item).start for item in inventory.items]
-    found: dict[tuple[int, str], None] = {}
+    broken: dict[tuple[int, str], None] = {}
     for demanded in demands(inventory, rules, stays):
-        for one, other in demanded.standing_pairs():
-            clash = clashes.matrix(demanded.clash(clashes, one, other))
-            others = np.unique([today[row] for row in other.rows])
-            found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
+        for side, opponent in demanded.standing_pairs():
+            clash = clashes.matrix(demanded.clash(clashes, side, opponent))
+            others = np.unique([today[row] for row in opponent.rows])
+            broken |= {(row, demanded.rule.name): None for row in side.rows if clash[today[row], others].any()}
     capped = (rule for rule in rules.rule if rule.cap is not None)
-    return list(found | {(row, rule.name): None for rule in capped for row in _over_cap(inventory, rule, stays)})
+    return list(broken | {(row, rule.name): None for rule in capped for row in _over_cap(inventory, rule, stays)})
 
 
 def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray) -> list[int]:
@@ -191,13 +191,13 @@ def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray) -> list[int]:
     for row in np.flatnonzero(matching_items(inventory, rule) & stays).tolist():
         item = inventory.items[row]
         groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), []).append(row)
-    found: list[int] = []
+    over_cap: list[int] = []
     for rows in groups.values():
         policies = [inventory.policy(inventory.items[row]) for row in rows]
         met = np.stack([inventory.pattern(policy).occupancy()[policy.start] for policy in policies]).astype(np.int64)
         over = met.sum(axis=0) > rule.cap
-        found += [row for row, mine in zip(rows, met, strict=True) if (mine[over] > 0).any()]
-    return found
+        over_cap += [row for row, mine in zip(rows, met, strict=True) if (mine[over] > 0).any()]
+    return over_cap
 
 
 def least_within(inventory: Inventory, rules: Rules, stays: BoolArray) -> dict[str, float]:
@@ -216,10 +216,10 @@ def least_within(inventory: Inventory, rules: Rules, stays: BoolArray) -> dict[s
     least: dict[str, float] = {}
     for demanded in demands(inventory, rules, stays):
         for a, b in demanded.opposed() if demanded.within is not None else ():
-            one, other = demanded.sides[a], demanded.sides[b]
-            if one.number < other.number:
-                too_early = clashes.matrix(clashes.number("before", one.pattern, other.pattern))
-                hours = clashes.hours_needed(one.pattern, other.pattern)
+            first, second = demanded.sides[a], demanded.sides[b]
+            if first.number < second.number:
+                too_early = clashes.matrix(clashes.number("before", first.pattern, second.pattern))
+                hours = clashes.hours_needed(first.pattern, second.pattern)
                 possible = np.where(too_early, np.inf, hours).min()
                 least[demanded.rule.name] = max(least.get(demanded.rule.name, 0.0), float(possible))
     return least

@@ -167,9 +167,11 @@ class SnapshotTiming:
         """
         earliest, latest = minutes - self.snapshot_minutes, minutes + other.snapshot_minutes
         return sum(
-            one.share * two.share * (_difference_below(one, two, latest) - _difference_below(one, two, earliest))
-            for one in self._stretches
-            for two in other._stretches
+            mine.share
+            * theirs.share
+            * (_difference_below(mine, theirs, latest) - _difference_below(mine, theirs, earliest))
+            for mine in self._stretches
+            for theirs in other._stretches
         )
 
     def share_started(self, minutes: FloatArray) -> FloatArray:
@@ -240,26 +242,26 @@ def common_timing(service: str, timings: Iterable[SnapshotTiming]) -> SnapshotTi
     return first
 
 
-def _difference_below(one: _Stretch, other: _Stretch, limit: float) -> float:
+def _difference_below(stretch: _Stretch, other: _Stretch, limit: float) -> float:
     """Probability that a delay in one stretch exceeds a delay in another one by less than ``limit`` minutes."""
 
     def area(minutes: float) -> float:
         return max(0.0, minutes) ** 2 / 2
 
-    least = one.begin - other.begin - other.minutes
+    least = stretch.begin - other.begin - other.minutes
     above = limit - least
-    total = area(above) - area(above - one.minutes) - area(above - other.minutes)
-    total += area(above - one.minutes - other.minutes)
-    return total / (one.minutes * other.minutes)
+    total = area(above) - area(above - stretch.minutes) - area(above - other.minutes)
+    total += area(above - stretch.minutes - other.minutes)
+    return total / (stretch.minutes * other.minutes)
 
 
 def _convex_below(values: Sequence[float]) -> FloatArray:
     """Largest convex function that nowhere exceeds the values."""
     corners: list[int] = []
-    for place, value in enumerate(values):
-        while len(corners) > 1 and _lies_above(values, corners[-2], corners[-1], place, value):
+    for distance, value in enumerate(values):
+        while len(corners) > 1 and _lies_above(values, corners[-2], corners[-1], distance, value):
             corners.pop()
-        corners.append(place)
+        corners.append(distance)
     return np.interp(np.arange(len(values)), corners, [values[corner] for corner in corners])
 
 

@@ -42,24 +42,24 @@ def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon, n
     num_days
         Length of the period in days. Two days are added on each side, for windows that reach into the period.
     """
-    found: list[tuple[int, int]] = []
+    opened: list[tuple[int, int]] = []
     for window in windows:
-        found += _occurrences(window, resolve_zone(window.zone or own_zone), horizon.start, num_days)
-    return _union(found)
+        opened += _occurrences(window, resolve_zone(window.zone or own_zone), horizon.start, num_days)
+    return _union(opened)
 
 
 @lru_cache(maxsize=1024)
 def _occurrences(window: Window, zone: ZoneInfo, start: datetime, num_days: int) -> tuple[tuple[int, int], ...]:
     """Times at which a rule window opens and closes, in minutes after ``start``; cached, as policies share zones."""
-    found = []
+    opened = []
     first_day = start.date() - timedelta(days=2)
     for n in range(num_days + 4):
         day = first_day + timedelta(days=n)
         if window.begins_on(day):
             begin = datetime.combine(day, time.min) + timedelta(minutes=window.start)
             end = begin + timedelta(minutes=window.minutes)
-            found.append((_utc_minute(begin, zone, start), _utc_minute(end, zone, start)))
-    return tuple(found)
+            opened.append((_utc_minute(begin, zone, start), _utc_minute(end, zone, start)))
+    return tuple(opened)
 
 
 def _utc_minute(wall: datetime, zone: ZoneInfo, start: datetime) -> int:

@@ -117,10 +117,10 @@ def _discoveries(mean: FloatArray, error: FloatArray, count: IntArray, tested: B
     order = np.argsort(p_value, kind="stable")
     bound = FALSE_DISCOVERIES * np.arange(1, len(order) + 1) / max(int(tested.sum()), 1)
     passed = np.flatnonzero(p_value[order] <= bound)
-    found = np.zeros(len(mean), dtype=np.bool_)
+    discovered = np.zeros(len(mean), dtype=np.bool_)
     if len(passed):
-        found[order[: passed[-1] + 1]] = True
-    return found & tested
+        discovered[order[: passed[-1] + 1]] = True
+    return discovered & tested
 
 
 def credit_items(
@@ -157,12 +157,12 @@ def credit_items(
     numpy.ndarray
         Shape (len(items),): credit from 0 to 1.
     """
-    place = np.zeros(len(fold_row), dtype=np.intp)
-    place[items] = np.arange(len(items))
+    column = np.zeros(len(fold_row), dtype=np.intp)
+    column[items] = np.arange(len(items))
     shape = (folds.num_blocks, len(items))
     gains = FoldGains(np.zeros(shape), np.full(shape, np.nan))
     for part in option_parts(inventory, folds, fold_row, items, step_minutes, prior_days):
-        columns = place[part.items]
+        columns = column[part.items]
         for block in range(folds.num_blocks):
             gains.claimed[block, columns], (gains.realised[block, columns],) = gains_without(part, (block,))
     return believe_gains(gains, repeats)

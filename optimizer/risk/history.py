@@ -149,7 +149,7 @@ class _Order:
         That day itself is counted in its own span.
         """
         blocks = range(span.first_block, span.end_block)
-        inside = [place for place, day in enumerate(self.dates) if self.block_of(day) in blocks]
+        inside = [index for index, day in enumerate(self.dates) if self.block_of(day) in blocks]
         dates = self.dates[inside[0] : inside[-1] + 2] if inside else ()
         return dates, len(dates) == len(inside)
 

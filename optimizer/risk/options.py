@@ -90,10 +90,10 @@ class OptionRuns:
 def by_pattern(inventory: Inventory, items: IntArray) -> dict[Pattern, IntArray]:
     """Group items by the pattern of their policies, each group in the order of the items."""
     patterns = {key: inventory.pattern(policy) for key, policy in inventory.policies.items()}
-    found: defaultdict[Pattern, list[int]] = defaultdict(list)
+    rows_of: defaultdict[Pattern, list[int]] = defaultdict(list)
     for row in items.tolist():
-        found[patterns[inventory.items[row].policy_id]].append(row)
-    return {pattern: np.array(rows, dtype=np.intp) for pattern, rows in found.items()}
+        rows_of[patterns[inventory.items[row].policy_id]].append(row)
+    return {pattern: np.array(rows, dtype=np.intp) for pattern, rows in rows_of.items()}
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,6 @@ def option_parts(
             rows = members[chunk]
             today = np.array([inventory.policy(inventory.items[row]).start for row in rows.tolist()], dtype=np.intp)
             possible = np.zeros((len(rows), NUM_OPTIONS), dtype=np.bool_)
-            for place, start in enumerate(today.tolist()):
-                possible[place, list(pattern.recurrence.options(start))] = True
+            for index, start in enumerate(today.tolist()):
+                possible[index, list(pattern.recurrence.options(start))] = True
             yield OptionPart(rows, today, possible, part, runs, prior_days)

@@ -150,10 +150,10 @@ def expected_change(
         return ExpectedChange(0.0, 0.0, 0.0, round(unknown, RISK_DECIMALS))
     fold_row = forecast.fold_row[forecast_rows(inventory, forecast)]
     held_out = _HeldOut.zeros(folds.num_blocks, len(items))
-    place = np.zeros(len(fold_row), dtype=np.intp)
-    place[items] = np.arange(len(items))
+    column = np.zeros(len(fold_row), dtype=np.intp)
+    column[items] = np.arange(len(items))
     for part in option_parts(inventory, folds, fold_row, items, forecast.step_minutes, forecast.prior_days):
-        _decide_again(part, decisions, held_out, place[part.items])
+        _decide_again(part, decisions, held_out, column[part.items])
     roles = _roles(table, decisions, items, _services(inventory, items))
     gains, base = _gains_by_block(held_out, roles, decisions.move_price[items], forecast.repetition.is_proven)
     counts = np.flatnonzero((gains != 0).any(axis=0))
@@ -305,8 +305,8 @@ def _shares_of(ranked: int, share: FloatArray) -> FloatArray:
     if ranked == 0:
         return np.zeros(0)
     upto = np.concatenate([[0.0], np.cumsum(share)])
-    place = np.arange(ranked + 1) * len(share) / ranked
-    return np.asarray(np.diff(np.interp(place, np.arange(len(upto)), upto)) * ranked / len(share))
+    rank = np.arange(ranked + 1) * len(share) / ranked
+    return np.asarray(np.diff(np.interp(rank, np.arange(len(upto)), upto)) * ranked / len(share))
 
 
 def _share_moved(moved: BoolArray, counted: BoolArray, service: IntArray) -> FloatArray:

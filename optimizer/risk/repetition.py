@@ -88,6 +88,6 @@ def _agreement(folds: Folds, pairs: list[tuple[int, int]]) -> FloatArray:
         smooth = smooth_time_of_day(np.where(known, rates - means[:, :, None], 0.0))
         scale = np.sqrt((smooth**2).sum(axis=(0, 2)))
         waves = np.fft.rfft(smooth / np.maximum(scale, 1e-12)[:, None], axis=2)
-        for place, (one, other) in enumerate(pairs):
-            total[place] += np.fft.irfft((waves[one].conj() * waves[other]).sum(axis=0), num_starts)
+        for pair, (block, other) in enumerate(pairs):
+            total[pair] += np.fft.irfft((waves[block].conj() * waves[other]).sum(axis=0), num_starts)
     return total
