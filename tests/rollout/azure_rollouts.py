@@ -14,7 +14,7 @@ import polars as pl
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
-from optimizer.documents import PlanDocument, ScheduleEntry
+from optimizer.documents import PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.emulator import AcceptedWrite, Emulator, EmulatorSettings
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
@@ -119,11 +119,14 @@ def vm_of(resource: Resource) -> str:
 
 def ready_of(found: World) -> Ready:
     """Plan of a world, ready to be applied."""
-    inventory = found.inventory
+    inventory, changes = found.inventory, found.diff().changes
+    policies = {change.vm: change.policy for change in changes if isinstance(change, ReassignItem)}
     schedule = tuple(
         ScheduleEntry.model_construct(
             vm=one.vm_id,
             vault=one.vault_id.rpartition("/")[2],
+            policy=policies.get(one.vm_id, inventory.policy(one).name),
+            timezone=inventory.policy(one).timezone,
             start_today=format_start(inventory.policy(one).start),
             start=format_start(int(option)),
             risk_today=1.0,
@@ -131,7 +134,6 @@ def ready_of(found: World) -> Ready:
         )
         for one, option in zip(inventory.items, found.options, strict=True)
     )
-    changes = found.diff().changes
     digest = hashlib.sha256(canonical_json([change.model_dump() for change in changes])).hexdigest()
     plan = PlanDocument.model_construct(
         changes=changes, schedule=schedule, rules=found.rules, fingerprint=f"sha256:{digest}"

@@ -1,105 +1,92 @@
-"""How long a run waits without being told to, and what it reports meanwhile."""
+"""A lane during a run: what comes next, what rests, and when to look again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
-
-from optimizer.errors import CloudError, ConflictError, ThrottledError, UncertainError
-from optimizer.model.clock import VirtualClock
-from optimizer.model.rules import Rules
-from optimizer.ports import Accepted
-from optimizer.rollout.carry_out.board import LONGEST_WAIT, SHORT_WAIT
+from optimizer.model.arm_id import ArmId
+from optimizer.rollout.calendar.timed_writes import TimedWrite
 from optimizer.rollout.carry_out.lane import Lane
-from optimizer.rollout.carry_out.outcome import Attempt, End, RunOutcome
+from optimizer.rollout.carry_out.outcome import Attempt, End
 from optimizer.rollout.carry_out.pace import Pace
-from optimizer.rollout.carry_out.reporter import Reporter
-from optimizer.rollout.carry_out.run import carry_out
-from optimizer.rollout.prepare.earlier_runs import RunJournal
-from optimizer.rollout.prepare.for_apply import prepare_apply
-from optimizer.rollout.session.ledger import Ledger
-from optimizer.rollout.session.session import Session
-from tests.plan.estates import standard_policy
-from tests.rollout.azure_rollouts import ready_of
-from tests.rollout.conftest import PACE, Ready
-from tests.rollout.fake_service import FakeService
-from tests.rollout.small_rollouts import NOW, world
+from tests.rollout.small_rollouts import NOW, item_write
+
+LOCKED = Attempt(End.LATER, "locked", "write")
+HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def many() -> Ready:
-    """Twelve VMs that move to one new policy."""
-    places = {f"app-{n:02}": "nightly" for n in range(13)}
-    targets = {f"app-{n:02}": "02:00" for n in range(12)}
-    return ready_of(world([standard_policy("nightly", "23:00", items=13)], places, targets, Rules()))
+def timed(number: int, opens_in: timedelta, closes_in: timedelta = 4 * HOUR) -> TimedWrite:
+    """A write with its window."""
+    write = replace(item_write(f"vm{number}", "23:00", "02:00"), number=number)
+    return TimedWrite(write, NOW + opens_in, NOW + opens_in, NOW + closes_in, day=1)
 
 
-class Shaky(FakeService):
-    """A service that fails every second time that an item is written."""
-
-    trouble: Callable[[], CloudError]
-    count = 0
-
-    def _write(self, kind: str, object_id: str, effect: Callable[[], None]) -> Accepted | None:
-        self.count += kind == "item"
-        if kind == "item" and self.count % 2:
-            raise self.trouble()
-        return super()._write(kind, object_id, effect)
-
-
-def apply(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock) -> tuple[RunOutcome, list[str]]:
-    """Apply without waiting; returns what was reported, too."""
-    said: list[str] = []
-    ledger = Ledger(folder / "state")
-    journal = folder / "plan.journal.jsonl"
-    prepared = prepare_apply(ready.case, Session(service, clock, ledger), RunJournal(journal))
-    outcome = carry_out(prepared, Session(service, clock, ledger), pace=PACE, reporter=Reporter(remark=said.append))
-    return outcome, said
-
-
-@pytest.mark.parametrize(
-    ("trouble", "waits_for"),
-    [
-        (lambda: UncertainError("the connection was lost"), "for the outcome of app-"),
-        (lambda: ConflictError("another operation is in progress"), "to try app-"),
-        (lambda: ThrottledError("too many requests", retry_after_seconds=200.0), "to try app-"),
-    ],
-    ids=["lost", "locked", "throttled"],
-)
-def test_a_run_without_wait_stops_soon_and_reports_its_waits(
-    many: Ready, tmp_path: Path, trouble: Callable[[], CloudError], waits_for: str
-) -> None:
-    """However often requests fail between successes, a run waits for 15 minutes in all, with a line for each wait."""
-    service, clock = Shaky(many.document), VirtualClock(NOW)
-    service.trouble = trouble
-    outcome, said = apply(many, service, tmp_path, clock)
-    assert outcome.pending
-    assert outcome.resume_at is not None
-    assert clock.now() - NOW <= LONGEST_WAIT + SHORT_WAIT
-    assert said
-    assert any(waits_for in line for line in said)
-    for line in said:
-        assert line.startswith("waiting until 2026-02-18 09:")
-        assert line.endswith("; Ctrl-C stops, --resume continues")
-    assert len(said) == len(set(said))
-
-
-def test_an_untroubled_run_reports_no_wait(many: Ready, tmp_path: Path) -> None:
-    """Nothing is waited for, so nothing is reported."""
-    outcome, said = apply(many, FakeService(many.document), tmp_path, VirtualClock(NOW))
-    assert outcome.complete
-    assert said == []
+def lane(*writes: TimedWrite, **pace: float) -> Lane:
+    """A lane with its calendar."""
+    found = Lane(0, (ArmId("/vault"),), replace(Pace(tries=3, busy_seconds=60.0), **pace), NOW)
+    found.lay_out(writes)
+    return found
 
 
 def test_a_success_does_not_forget_the_troubles_of_other_writes() -> None:
     """A write that keeps failing is given up although others of its lane succeed in between."""
-    lane = Lane(0, ("vault",), Pace(tries=3), NOW)
+    found = lane()
     for minute in range(3):
-        lane.write_met_trouble(1, Attempt(End.LATER, "locked", "write"), NOW + timedelta(minutes=minute))
-        lane.succeeded(2 + minute)
-    assert lane.rests(1, NOW + timedelta(days=1))
-    lane.write_met_trouble(9, Attempt(End.LATER, "running", "operation"), NOW)
-    assert not lane.rests(9, NOW + timedelta(days=1))
+        found.write_met_trouble(1, LOCKED, NOW + timedelta(minutes=minute))
+        found.succeeded(2 + minute)
+    assert found.rests(1, NOW + timedelta(days=1))
+    found.write_met_trouble(9, Attempt(End.LATER, "running", "operation"), NOW)
+    assert not found.rests(9, NOW + timedelta(days=1))
+
+
+def test_the_calendar_is_walked_once_until_it_is_rewound() -> None:
+    """Each look goes on where the last one ended."""
+    found = lane(timed(1, HOUR), timed(2, HOUR))
+    assert [next(found.upcoming()).write.number for _ in range(2)] == [1, 2]
+    assert list(found.upcoming()) == []
+    found.rewind()
+    assert [item.write.number for item in found.upcoming()] == [1, 2]
+
+
+def test_the_next_opening_is_that_of_a_write_that_neither_ended_nor_rests() -> None:
+    """A write that is open already is looked at again soon instead of at once."""
+    found = lane(timed(1, HOUR), timed(2, 2 * HOUR), timed(3, 3 * HOUR))
+    found.write_met_trouble(2, Attempt(End.LATER, "locked", "write", 9 * 3600.0), NOW)
+    assert found.next_opening(NOW, {1}) == NOW + 3 * HOUR
+    assert found.next_opening(NOW + 3.5 * HOUR, {1}) == NOW + 3.5 * HOUR + timedelta(seconds=60)
+    assert found.next_opening(NOW, {1, 3}) is None
+    assert found.next_retry(NOW, {1}) == NOW + 9 * HOUR
+    assert found.resting_until(NOW + 9 * HOUR) == [2]
+
+
+def test_a_calendar_is_outdated_once_a_window_has_closed() -> None:
+    """The window of a write that has ended does not matter."""
+    found = lane(timed(1, HOUR, 2 * HOUR), timed(2, HOUR, 5 * HOUR))
+    assert not found.is_outdated(NOW + 1.9 * HOUR, ())
+    assert found.is_outdated(NOW + 2 * HOUR, ())
+    assert not found.is_outdated(NOW + 2 * HOUR, {1})
+
+
+def test_a_lane_rests_longer_with_each_trouble_and_ends_after_too_many() -> None:
+    """The write that met the trouble comes first again; a missing right ends the lane at once."""
+    found = lane(timed(1, HOUR))
+    next(found.upcoming())
+    for minutes in (1, 2):
+        found.met_trouble(Attempt(End.LATER, "no answer", "lane"), NOW)
+        assert (found.ready_at, found.over) == (NOW + timedelta(minutes=minutes), False)
+    assert [item.write.number for item in found.upcoming()] == [1]
+    found.met_trouble(Attempt(End.LATER, "no answer", "lane"), NOW)
+    assert (found.over, found.resume_at) == (True, NOW + timedelta(minutes=4))
+    refused = lane()
+    refused.met_trouble(Attempt(End.FAILED, "no right", "rights"), NOW)
+    assert (refused.over, refused.resume_at, refused.reason) == (True, None, "no right")
+
+
+def test_a_later_run_may_try_what_this_one_gave_up() -> None:
+    """Not before the write has rested."""
+    found = lane(tries=1)
+    found.write_met_trouble(1, Attempt(End.LATER, "locked", "write", 7200.0), NOW)
+    assert found.next_retry(NOW, ()) is None
+    assert found.later_retry(NOW, ()) == NOW + 2 * HOUR
+    assert found.later_retry(NOW, {1}) is None

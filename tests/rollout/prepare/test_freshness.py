@@ -11,7 +11,6 @@ from optimizer.errors import StalePlanError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.prepare.freshness import Freshness, compare_with_service
-from optimizer.rollout.prepare.protections import read_protection
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.session.session import Session
 from tests.plan.estates import VAULT, item, policy_id, standard_policy
@@ -93,41 +92,3 @@ def test_a_change_elsewhere_is_a_remark(planned: Ready, compare: Callable[[FakeS
     found = compare(service)
     assert not found.broken
     assert len(found.remarks[ArmId(VAULT)]) == 2
-
-
-def test_guards_of_a_vault_are_read() -> None:
-    """Immutability, a read-only lock, a Resource Guard and tags of code are found and explained."""
-    settings = [
-        {
-            "id": VAULT,
-            "type": "Microsoft.RecoveryServices/vaults",
-            "tags": {"managed-by": "terraform"},
-            "properties": {"securitySettings": {"immutabilitySettings": {"state": "Locked"}}},
-        },
-        {
-            "id": VAULT + "/l",
-            "type": "Microsoft.Authorization/locks",
-            "name": "keep",
-            "properties": {"level": "ReadOnly"},
-        },
-        {
-            "id": VAULT + "/g",
-            "type": "Microsoft.RecoveryServices/vaults/backupResourceGuardProxies",
-            "properties": {
-                "resourceGuardOperationDetails": [
-                    {
-                        "vaultCriticalOperation": "Microsoft.RecoveryServices/vaults/backupPolicies/write",
-                        "defaultResourceRequest": "/guard/request",
-                    }
-                ]
-            },
-        },
-    ]
-    found = read_protection(settings)
-    assert found.immutability == "Locked"
-    assert found.read_only_lock == "keep"
-    assert found.guard_requests == {"policy": ("/guard/request",)}
-    text = " ".join(found.remarks("rsv-one"))
-    for word in ("keep", "immutable", "Backup MUA Operator", "terraform"):
-        assert word in text
-    assert read_protection([]).remarks("v") == []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.errors import ApplyError, UsageError
-from optimizer.rollout.prepare.pilot import choose_pilot
+from optimizer.errors import ApplyError
 from optimizer.rollout.prepare.selection import select_writes
 from optimizer.rollout.prepare.vm_filter import parse_filter
 from tests.rollout.conftest import Ready
@@ -35,13 +34,6 @@ def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
         select_writes(planned.writes, planned.plan, planned.baseline, only=some)
 
 
-@pytest.mark.parametrize("text", ["vault", "vault=", "colour=red", "=x"])
-def test_a_selector_that_means_nothing_is_refused(text: str) -> None:
-    """The message says what a selector looks like."""
-    with pytest.raises(UsageError, match="allowed: vault=NAME"):
-        parse_filter(text)
-
-
 def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
     """With a limit no more VMs move than it says, and none that is left out gained more than one that is taken."""
     gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in planned.plan.schedule}
@@ -51,14 +43,6 @@ def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
     single = {w.vms[0].lower() for w in planned.writes if w.kind == "reassign_item"} - moved
     taken = [gains[vm] for vm in moved & {w.vms[0].lower() for w in chosen if w.kind == "reassign_item"}]
     assert not single or not taken or max(gains[vm] for vm in single) <= min(taken) + 1e-9
-
-
-def test_a_pilot_is_spread_over_services(planned: Ready) -> None:
-    """The pilot has its share of the VMs, at least one, from several services where there are several."""
-    pilot = choose_pilot(planned.writes, planned.baseline, 1)
-    assert len(pilot) >= 1
-    more = choose_pilot(planned.writes, planned.baseline, 60)
-    assert pilot <= more
 
 
 def test_a_wrong_name_gets_the_names_that_are_close(planned: Ready) -> None:

@@ -22,9 +22,8 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rule, Rules
-from optimizer.model.timegrid import Frequency, Recurrence, format_start
+from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
-from optimizer.rollout.watch.due import Due, runs_between
 from optimizer.rollout.watch.watch import Moved, watch
 from tests.plan.estates import VAULT, hourly_policy, item, machine, policy_id, standard_policy, vm_id
 from tests.report import small_estate
@@ -556,32 +555,6 @@ def test_hourly_windows_are_watched_run_by_run() -> None:
     assert (found.verdict, found.job_status) == ("ok", "Completed")
     assert scene.look_at_vm(at(18, 17, 20), job("app", at(17, 12, 5)), *jobs[:2]).verdict == "ok"
     assert kinds(scene.look_at_vm(at(18, 20, 30), job("app", at(17, 12, 5)), *jobs[:2])) == ["no_job"]
-
-
-def test_runs_between_are_those_of_the_slow_loop() -> None:
-    """Every instant of three weeks is either in a run's window or not, by plain arithmetic on local time."""
-    weekly = Recurrence(Frequency.WEEKLY, days=(1, 6))
-    runs = runs_between(weekly, 5, (-300,), at(2, 0), at(22, 0))
-    expected = [
-        day + timedelta(hours=2, minutes=30 + 300)
-        for day in (at(1, 0) + timedelta(days=n) for n in range(25))
-        if day.weekday() in (1, 6)
-    ]
-    assert [run.opens for run in runs] == [
-        begin for begin in expected if begin + timedelta(hours=2.5) >= at(2, 0) and begin <= at(22, 0)
-    ]
-
-
-def test_a_run_holds_what_starts_within_its_window_and_tolerance() -> None:
-    """Two hours and half an hour more; one minute before for clocks that differ."""
-    run = Due((at(18, 3),))
-    assert [run.holds(at(18, 3) + timedelta(minutes=m)) for m in (-2, -1, 0, 150, 151)] == [
-        False,
-        True,
-        True,
-        True,
-        False,
-    ]
 
 
 def test_a_report_is_json_with_its_counts(scene: Scene) -> None:
