@@ -55,21 +55,31 @@ WITHOUT_SOLVER = (
 )
 LONG = (
     "tests/cli/test_commands.py",
-    "tests/rollout/carry_out/test_run.py",
-    "tests/cli/test_exit_codes.py",
-    "tests/cli/test_why_not.py",
-    "tests/test_cases.py",
     "tests/plan/make/test_make_plan.py",
-    "tests/plan/make/test_diff.py",
-    "tests/cli/test_bad_input.py",
-    "tests/solve/test_optimality.py",
+    "tests/plan/make/test_stability.py",
+    "tests/plan/audits/test_rule_scope.py",
+    "tests/test_cases.py",
+    "tests/cli/test_exit_codes.py",
+    "tests/plan/make/test_earlier.py",
+    "tests/plan/explanations/test_explain.py",
+    "tests/plan/make/test_toward.py",
     "tests/engine/test_cluster.py",
+    "tests/rollout/carry_out/test_faults_on_the_wire.py",
+    "tests/documentation/test_documentation.py",
+    "tests/cli/test_azure_commands.py",
+    "tests/cli/test_bad_input.py",
+    "tests/cli/test_why_not.py",
+    "tests/plan/test_exceptions.py",
+    "tests/rollout/carry_out/test_side_by_side.py",
+    "tests/rollout/carry_out/test_scenarios.py",
+    "tests/plan/make/test_diff.py",
+    "tests/solve/test_optimality.py",
     "tests/whatif/test_answer.py",
     "tests/verifier/test_verify.py",
     "tests/whatif/test_price_changes.py",
     "tests/test_whole_journey.py",
 )
-"""Modules of ten seconds and more, and the long ones among those that would come last; the longest first."""
+"""Modules of five seconds and more, and the long ones among those that would come last; the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import COMPILES, LONG, WITHOUT_SOLVER
+
 TOP = {
     ".ci", ".editorconfig", ".gitattributes", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md",
     "constraints.txt", "data", "docs", "notebooks", "optimizer", "pyproject.toml", "tests",
@@ -129,3 +131,8 @@ def test_every_test_says_what_it_shows(root: Path) -> None:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert silent == []
+
+
+def test_the_order_of_the_modules_names_files_that_exist(root: Path) -> None:
+    """A module that was moved would lose its place, and a worker could end with a long one."""
+    assert [name for name in (COMPILES, *LONG, *WITHOUT_SOLVER) if not (root / name).exists()] == []

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from optimizer.azure.connection import identity_options
+from optimizer.azure.connection import Connection, identity_options
 from optimizer.azure.pipeline import StrayError
 from optimizer.azure.service import AzureBackupReader
 from optimizer.errors import CloudError
-from tests.azure.wire import VAULT, Wire
+from tests.azure.wire import VAULT, Token, Wire
 
 
 def test_a_plain_endpoint_is_refused(wire: Wire) -> None:
@@ -51,3 +51,21 @@ def test_secrets_go_to_sign_in_hosts_and_to_the_platform_only(url: str, allowed:
     else:
         with pytest.raises(StrayError):
             options["raw_request_hook"](request)
+
+
+def test_an_emulator_is_one_address_on_this_machine() -> None:
+    """Every service is below the one address; another host, plain http or a real credential is no emulator."""
+    connection = Connection.to_emulator("https://127.0.0.1:8443/", None)
+    assert connection.is_emulator
+    assert (connection.arm_endpoint, connection.logs_endpoint) == (
+        "https://127.0.0.1:8443",
+        "https://127.0.0.1:8443/logs/v1",
+    )
+    assert connection.metrics_endpoint.format(region="westeurope") == "https://127.0.0.1:8443/metrics/westeurope"
+    others = (
+        {"arm_endpoint": "https://management.azure.com"},
+        {"logs_endpoint": "http://127.0.0.1:8443"},
+        {"token_credential": Token()},
+    )
+    assert not any(replace(connection, **other).is_emulator for other in others)
+    assert not Connection().is_emulator

@@ -163,10 +163,13 @@ def test_an_operation_may_fail(
     assert look.failure.code == code
 
 
+@pytest.mark.parametrize("failed", [{"j1": "UserErrorX"}, "job j1: UserErrorX"])
 @pytest.mark.parametrize("status", ["Succeeded", "Failed", "Canceled"])
-def test_failed_jobs_of_an_operation_are_not_passed_over(wire: Wire, service: AzureBackupService, status: str) -> None:
+def test_failed_jobs_of_an_operation_are_not_passed_over(
+    wire: Wire, service: AzureBackupService, status: str, failed: object
+) -> None:
     """A policy that was edited for some of its items only, or was cancelled, must be looked at."""
-    info = {"objectType": "OperationStatusJobsExtendedInfo", "jobIds": ["j1"], "failedJobsError": {"j1": "UserErrorX"}}
+    info = {"objectType": "OperationStatusJobsExtendedInfo", "jobIds": ["j1"], "failedJobsError": failed}
     wire.on("PUT", POLICY, accepted(wire, POLICY_STATUS))
     wire.on("GET", POLICY_STATUS, ended(status, properties=info))
     look = look_after(service, service.put_policy(POLICY, vm_policy()))

@@ -37,8 +37,7 @@ EFFORT = ("--effort", 1)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with vms.csv, load.parquet, an estate of two services, and its plan."""
     folder = tmp_path_factory.mktemp("home")
-    _, load = write_inputs(folder)
-    vms = write_rows(folder / "vms.csv", [row for row in vm_rows() if row["service"] in {"erp", "pay"}])
+    vms, load = write_inputs(folder, "erp", "pay")
     assert run("import", "--vms", vms, "--load", load, "--out", folder / "estate").code == 0
     assert run("plan", folder / "estate", "--out", folder / "plan.json", *EFFORT).code == 0
     return folder
