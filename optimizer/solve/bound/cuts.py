@@ -57,8 +57,8 @@ class _Opposed:
         self._number: dict[tuple[int, int], int] = {}
         self.opponents: list[list[int]] = [[] for _ in self.vms]
         for gate in range(len(gates)):
-            for place in range(gates.gate_begin[gate], gates.gate_begin[gate + 1]):
-                other, number = int(gates.opponent[place]), int(gates.clash[place])
+            for entry in range(gates.gate_begin[gate], gates.gate_begin[gate + 1]):
+                other, number = int(gates.opponent[entry]), int(gates.clash[entry])
                 if self._clashes[number][np.ix_(self._used[gate], self._used[other])].any():
                     self._number[gate, other] = number
                     self.opponents[gate].append(other)
@@ -128,7 +128,7 @@ def _take_in(opposed: _Opposed, left: dict[tuple[int, int], None], before: list[
         for side, other in ((before, after), (after, before)):
             if gate in before or gate in after or not known.issuperset(other):
                 continue
-            if not any((min(gate, one), max(gate, one)) in left for one in other):
+            if not any((min(gate, opposed_gate), max(gate, opposed_gate)) in left for opposed_gate in other):
                 continue
             side.append(gate)
             if not is_nested(opposed.joint(before, after)):
@@ -149,12 +149,12 @@ def _cut(instance: Instance, opposed: _Opposed, before: Sequence[int], after: Se
     it.
     """
     joint = opposed.joint(before, after)
-    rows, place = np.unique(joint, axis=0, return_inverse=True)
+    rows, row_of_option = np.unique(joint, axis=0, return_inverse=True)
     order = np.argsort(rows.sum(axis=1), kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     # Columns are lined up by the number of rows that have them: nested rows clash with a column from some position on.
-    sides = ((before, rank[place.ravel()]), (after, rows.sum(axis=0)))
+    sides = ((before, rank[row_of_option.ravel()]), (after, rows.sum(axis=0)))
     vms, levels = [], []
     for gates, of_option in sides:
         begin = 0

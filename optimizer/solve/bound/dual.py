@@ -195,8 +195,8 @@ def dual_arrays(instance: Instance) -> DualArrays:
         fair_share=np.concatenate((rows.fair_share, no_room)),
         most=np.concatenate((np.minimum(rows.size, rows.cap), no_room)),
         room=np.maximum(instance.existing * instance.vms_per_existing_policy - instance.unknown, 0),
-        group_begin=np.concatenate(([0], np.cumsum([len(of) for of in groups]))).astype(np.int64),
-        group=np.array([number for of in groups for number in of], dtype=np.int64),
+        group_begin=np.concatenate(([0], np.cumsum([len(numbers) for numbers in groups]))).astype(np.int64),
+        group=np.array([number for numbers in groups for number in numbers], dtype=np.int64),
         group_limit=np.array([limit for _, _, limit in limits], dtype=np.float64),
         policy_price=np.array([instance.policy_write_price]),
         per_policy=np.array([instance.vms_per_new_policy], dtype=np.int64),
@@ -421,17 +421,17 @@ def _evaluate_cell(
         out.cells[k, t] = total
         return total
     # All VMs of a key touch the same rows of vault starts at this option, so the rows of the first VM serve for all.
-    place = d.vm_class[kept.v[0]] * NUM_OPTIONS + t
+    listed = d.vm_class[kept.v[0]] * NUM_OPTIONS + t
     room, per_policy = d.room[k, t], d.per_policy[0]
     # Up to the fair share and the first policy, the cell takes every VM that it kept, so their order does not matter.
     # Beyond that, the cheapest VMs must come first.
-    if size > _free_of_peaks(d, place, charges.share, size) or size > (room if room > 0 else per_policy):
+    if size > _free_of_peaks(d, listed, charges.share, size) or size > (room if room > 0 else per_policy):
         kept = _cheapest_first(kept)
-        _charge_peaks(d, place, charges.share, kept.marginal)
+        _charge_peaks(d, listed, charges.share, kept.marginal)
     best, taken, opened = _best_prefix(kept.marginal, opening, room, per_policy)
     if taken:
         _take(d, kept.v[:taken], kept.rank, t, out)
-        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+        for touch in range(d.touched_begin[listed], d.touched_begin[listed + 1]):
             r = d.touched[touch]
             if d.peak_price[r] > 0.0:
                 out.alpha[r] += d.peak_price[r] * max(0, taken - d.fair_share[r])
@@ -488,10 +488,10 @@ def _end_of_peers(peers: IntArray, offered: IntArray, begin: int) -> int:
 
 
 @inlined
-def _free_of_peaks(d: DualArrays, place: int, share: FloatArray, most: int) -> int:
+def _free_of_peaks(d: DualArrays, listed: int, share: FloatArray, most: int) -> int:
     """Number of VMs, at most ``most``, that a cell can take before it is charged for the peak of a vault."""
     fewest = most
-    for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+    for touch in range(d.touched_begin[listed], d.touched_begin[listed + 1]):
         r = d.touched[touch]
         if d.peak_price[r] > 0.0 and share[r] > 0.0:
             fewest = min(fewest, d.fair_share[r])
@@ -512,9 +512,9 @@ def _cheapest_first(kept: _Kept) -> _Kept:
 
 
 @inlined
-def _charge_peaks(d: DualArrays, place: int, share: FloatArray, marginal: FloatArray) -> None:
+def _charge_peaks(d: DualArrays, listed: int, share: FloatArray, marginal: FloatArray) -> None:
     """Add the price of the peak to the marginal costs of VMs beyond the fair share of a vault."""
-    for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+    for touch in range(d.touched_begin[listed], d.touched_begin[listed + 1]):
         r = d.touched[touch]
         if d.peak_price[r] > 0.0:
             for number in range(d.fair_share[r], len(marginal)):
@@ -550,8 +550,8 @@ def _take(d: DualArrays, taken: IntArray, ranks: IntArray, t: int, out: Answer) 
         v, rank = taken[number], ranks[number]
         lam[v] -= 1.0
         moves += t != today[v]
-        place = vm_class[v] * NUM_OPTIONS + t
-        for touch in range(begin[place], begin[place + 1]):
+        listed = vm_class[v] * NUM_OPTIONS + t
+        for touch in range(begin[listed], begin[listed + 1]):
             occupied[touched[touch]] += 1.0
             inner[touched[touch]] += pair[touched[touch]] * rank
         for copy in range(copy_begin[v], copy_begin[v + 1]):

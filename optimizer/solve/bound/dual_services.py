@@ -117,10 +117,10 @@ def place_services(instance: Instance) -> Placed:
     """Find the services whose VMs overlap wherever they start, and replace their rows."""
     num_rows = len(instance.rows)
     is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind] + [False], dtype=np.bool_)
-    found = _overlapping(instance, is_service)
-    begin, total = num_rows, num_rows + sum(len(service.usable) for service in found) * NUM_OPTIONS
+    services = _overlapping(instance, is_service)
+    begin, total = num_rows, num_rows + sum(len(service.usable) for service in services) * NUM_OPTIONS
     touched = np.where(instance.touched == num_rows, total, instance.touched)
-    for service in found:
+    for service in services:
         for c, kind in zip(service.classes.tolist(), service.kind_of_class.tolist(), strict=True):
             own = is_service[instance.touched[c]]
             assert own.any(axis=1).all(), "a VM meets others of its service wherever it starts"
@@ -129,15 +129,15 @@ def place_services(instance: Instance) -> Placed:
                 begin + kind * NUM_OPTIONS + np.arange(NUM_OPTIONS)
             )
         begin += len(service.usable) * NUM_OPTIONS
-    each = [service.price @ service.met.reshape(-1, len(service.price)).T for service in found]
-    return Placed(_flatten(found, num_rows), touched, np.concatenate([np.zeros(0), *each]))
+    each = [service.price @ service.met.reshape(-1, len(service.price)).T for service in services]
+    return Placed(_flatten(services, num_rows), touched, np.concatenate([np.zeros(0), *each]))
 
 
 def _overlapping(instance: Instance, is_service: BoolArray) -> list[_Service]:
     """Services of the right size that pay for overlaps wherever their VMs start."""
     sizes = np.bincount(instance.service)
     members = np.split(np.argsort(instance.service, kind="stable"), np.cumsum(sizes)[:-1])
-    found, known = [], {}  # most services differ only in their prices
+    services, known = [], {}  # most services differ only in their prices
     for vms in members:
         if FEWEST_VMS <= len(vms) <= MOST_VMS:
             service = _describe(instance, vms, is_service)
@@ -146,8 +146,8 @@ def _overlapping(instance: Instance, is_service: BoolArray) -> list[_Service]:
             if alike not in known:
                 known[alike] = not _spreads(service) and _always_overlaps(service)
             if known[alike]:
-                found.append(service)
-    return found
+                services.append(service)
+    return services
 
 
 def _describe(instance: Instance, vms: IntArray, is_service: BoolArray) -> _Service:
@@ -159,7 +159,7 @@ def _describe(instance: Instance, vms: IntArray, is_service: BoolArray) -> _Serv
     met = np.zeros((len(classes), NUM_OPTIONS, len(present)))
     met[of_class, option, np.searchsorted(present, rows[own])] = 1.0
     numbers: dict[bytes, int] = {}
-    kind_of_class = np.array([numbers.setdefault(one.tobytes(), len(numbers)) for one in met])
+    kind_of_class = np.array([numbers.setdefault(touches.tobytes(), len(numbers)) for touches in met])
     first = [int(np.flatnonzero(kind_of_class == kind)[0]) for kind in range(len(numbers))]
     kind_of_vm = kind_of_class[class_of_vm.reshape(-1)]
     usable = np.stack([instance.allowed[vms[kind_of_vm == kind]].any(axis=0) for kind in range(len(first))])
@@ -185,17 +185,19 @@ def _always_overlaps(service: _Service) -> bool:
     return bool(evaluate_services(arrays, none, none, placement, True) > 0)
 
 
-def _flatten(found: list[_Service], num_rows: int) -> ServiceArrays:
+def _flatten(services: list[_Service], num_rows: int) -> ServiceArrays:
     none, no_prices = np.zeros(0, dtype=np.int64), np.zeros(0)
     return ServiceArrays(
-        vm_begin=np.cumsum([0] + [len(service.kind_of_vm) for service in found], dtype=np.int64),
-        vm_kind=np.concatenate([none, *(np.sort(service.kind_of_vm) for service in found)]),
-        kind_begin=np.cumsum([0] + [len(service.usable) for service in found], dtype=np.int64),
-        usable=np.concatenate([np.zeros((0, NUM_OPTIONS), np.bool_), *(service.usable for service in found)]),
-        pair_begin=np.cumsum([0] + [service.usable.size**2 for service in found], dtype=np.int64),
-        pair_price=np.concatenate([no_prices, *(service.pair_prices().ravel() for service in found)]),
+        vm_begin=np.cumsum([0] + [len(service.kind_of_vm) for service in services], dtype=np.int64),
+        vm_kind=np.concatenate([none, *(np.sort(service.kind_of_vm) for service in services)]),
+        kind_begin=np.cumsum([0] + [len(service.usable) for service in services], dtype=np.int64),
+        usable=np.concatenate([np.zeros((0, NUM_OPTIONS), np.bool_), *(service.usable for service in services)]),
+        pair_begin=np.cumsum([0] + [service.usable.size**2 for service in services], dtype=np.int64),
+        pair_price=np.concatenate([no_prices, *(service.pair_prices().ravel() for service in services)]),
         first_row=np.array([num_rows]),
-        size=np.repeat(np.concatenate([none, *(np.bincount(service.kind_of_vm) for service in found)]), NUM_OPTIONS),
+        size=np.repeat(
+            np.concatenate([none, *(np.bincount(service.kind_of_vm) for service in services)]), NUM_OPTIONS
+        ),
     )
 
 
@@ -323,8 +325,10 @@ def _cheapest_starts(
             saved = 0.0
             if kinds[p] == kinds[level]:
                 saved = alpha[kinds[p] * NUM_OPTIONS + t]
-            place = _place(kinds[level], kinds[p], num_kinds, t)
-            others += _add_pairs(prices[level, p], pair[place : place + NUM_OPTIONS], t, saved, prices[level + 1, p])
+            first_pair = _place(kinds[level], kinds[p], num_kinds, t)
+            others += _add_pairs(
+                prices[level, p], pair[first_pair : first_pair + NUM_OPTIONS], t, saved, prices[level + 1, p]
+            )
         if cost + others >= best:
             continue
         if level == last - 1:

@@ -116,8 +116,8 @@ def cycles(effort: int, num_vms: int) -> tuple[Cycle, ...]:
     begin, end = 0.0, DEFAULT_EFFORT / 2 ** (MOST_CYCLES_OF_DEFAULT - 1)
     while _steps_per_effort(num_vms) * end < LEAST_FIRST_STEPS:
         end *= 2
-    found: list[Cycle] = []
-    while not found or end <= effort:
-        found.append(Cycle(len(found), begin, end, num_vms))
+    made: list[Cycle] = []
+    while not made or end <= effort:
+        made.append(Cycle(len(made), begin, end, num_vms))
         begin, end = end, 2 * end
-    return tuple(found)
+    return tuple(made)

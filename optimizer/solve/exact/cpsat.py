@@ -432,7 +432,7 @@ def add_order_of_writes(m: ScopedModel) -> None:
     for k in sorted(m.full_keys()):
         members = families.key_item[families.key_item_begin[k] : families.key_item_begin[k + 1]].tolist()
         edits = [var for (p, _), var in m.variables.edits.items() if instance.policies[p].key == k]
-        created = sum(var for (of, _), var in m.variables.writes.items() if of == k) - sum(edits)
+        created = sum(var for (key, _), var in m.variables.writes.items() if key == k) - sum(edits)
         any_created = m.model.new_bool_var(f"created[{k}]")
         m.model.add(any_created <= created)
         for v in members:
@@ -496,8 +496,8 @@ def _add_gates(m: ScopedModel, chosen: Sequence[int]) -> None:
         h: sorted({t for v in vms for t in m.scope.options[v]}) for h, vms in stands.behind.items() if h in wanted
     }
     for h, mine in options.items():
-        for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
-            other, clash = int(gates.opponent[place]), gates.clashes[gates.clash[place]]
+        for entry in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+            other, clash = int(gates.opponent[entry]), gates.clashes[gates.clash[entry]]
             taken = [int(m.scope.fixed[v]) for v in fixed.get(other, ())]
             for t in np.intersect1d(mine, np.flatnonzero(clash[:, taken].any(axis=1))).tolist():
                 m.model.add(stands.at(h, t) == 0)
@@ -550,11 +550,11 @@ class _Stands:
 def behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
     """The VMs, among the given ones, that are behind each gate."""
     gates = m.instance.gates
-    found: dict[int, list[int]] = {}
+    behind: dict[int, list[int]] = {}
     for v in vms[np.diff(gates.vm_begin)[vms] > 0].tolist():
         for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
-            found.setdefault(h, []).append(v)
-    return found
+            behind.setdefault(h, []).append(v)
+    return behind
 
 
 def add_shared_cost(m: ScopedModel) -> None:

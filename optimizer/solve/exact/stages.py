@@ -122,9 +122,9 @@ def _keep_gates(m: ScopedModel, moves: _Moves, num_stages: int) -> None:
     behind = behind_gates(m, np.arange(m.instance.num_vms))
     free = {h: [v for v in vms if v in m.scope.options] for h, vms in behind.items()}
     for h in behind:
-        for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
-            clash = gates.clashes[gates.clash[place]]
-            for other in free.get(int(gates.opponent[place]), ()):
+        for entry in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+            clash = gates.clashes[gates.clash[entry]]
+            for other in free.get(int(gates.opponent[entry]), ()):
                 later = [v for v in free[h] if not clash[today[v], today[other]]]
                 arriving = [(v, t) for v in later for t in moves.options[v] if clash[t, today[other]]]
                 for (v, t), stage in itertools.product(arriving, range(num_stages)):
@@ -172,10 +172,10 @@ def cheapest_in_stages(
         free = _in_the_way(instance, hint, stuck)
     options = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}
     model = ScopedModel(instance, Scope(options, hint), (*FAMILIES, in_stages()))
-    found = model.solve_without_rings(WORK * search.effort, search.seed, seconds)
-    if found.options is None:
+    answer = model.solve_without_rings(WORK * search.effort, search.seed, seconds)
+    if answer.options is None:
         return InStages(None)
-    return InStages(found.options, found.bound if _is_every_order(instance) else None)
+    return InStages(answer.options, answer.bound if _is_every_order(instance) else None)
 
 
 def _is_every_order(instance: Instance) -> bool:

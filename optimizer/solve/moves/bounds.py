@@ -52,12 +52,12 @@ def slopes_at(envelope: Sequence[tuple[int, float]], numbers: Sequence[int]) -> 
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) >= _slope(hull[-2], point):
             hull.pop()
         hull.append(point)
-    found = set()
+    slopes = set()
     for m in numbers:
         touching = [-_slope(a, b) for a, b in itertools.pairwise(hull) if a[0] <= m <= b[0]]
         if touching:
-            found.add(sum(touching) / len(touching))
-    return sorted(found)
+            slopes.add(sum(touching) / len(touching))
+    return sorted(slopes)
 
 
 def _slope(a: tuple[int, float], b: tuple[int, float]) -> float:

@@ -116,9 +116,9 @@ def best_moves(instance: Instance, start: IntArray, search: Search) -> IntArray:
     pool = Pool(evaluate(instance, todays(instance)).total)
     pool.add(walk.path)
     _Improvement(instance, pool, search, clock).improve(instance.max_moves)
-    found = pool.best(instance.max_moves)
-    assert found is not None  # the start itself
-    return found[1]
+    entry = pool.best(instance.max_moves)
+    assert entry is not None  # the start itself
+    return entry[1]
 
 
 def trace_moves(
@@ -196,7 +196,7 @@ def _few(slopes: list[float], num_vms: int) -> list[float]:
     """At most as many slopes, evenly spread, as there is time for bounds."""
     if num_vms <= MANY_BOUNDS_VMS or len(slopes) <= FEW_BOUNDS:
         return slopes
-    return [slopes[place] for place in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
+    return [slopes[number] for number in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
 
 
 def grid(most: int) -> list[int]:
@@ -261,11 +261,11 @@ class _Improvement:
 
     def improve(self, m: int) -> None:
         """Look for a cheaper schedule with at most ``m`` moves, and add it to the pool."""
-        found = self.pool.best(m)
-        if found is None or m in self.improved or self._should_stop():
+        entry = self.pool.best(m)
+        if entry is None or m in self.improved or self._should_stop():
             return
         self.improved.add(m)
-        cost, options = self._solved(found[1], m) if m < self._reached else self._oscillated(*found, m)
+        cost, options = self._solved(entry[1], m) if m < self._reached else self._oscillated(*entry, m)
         self._add(cost, options, m)
 
     def _add(self, cost: float, options: IntArray, m: int) -> None:
@@ -277,8 +277,8 @@ class _Improvement:
 
     def _solved(self, options: IntArray, m: int) -> tuple[float, IntArray]:
         """Cost and options of the best schedule that the solver finds."""
-        found, self.proven[m] = cheapest_within(self.instance, m, options, self._search, self._clock)
-        return evaluate(self.instance, found).total, found
+        cheapest, self.proven[m] = cheapest_within(self.instance, m, options, self._search, self._clock)
+        return evaluate(self.instance, cheapest).total, cheapest
 
     def _oscillated(self, cost: float, options: IntArray, m: int) -> tuple[float, IntArray]:
         """Cost and options of the best schedule that oscillation and annealing find."""
@@ -302,10 +302,10 @@ class _Improvement:
         """Ask the solver whether one move less is enough, until it is not: in a small instance, this takes seconds."""
         for _ in range(MOST_SETTLING):
             m = number_of(self.pool.gains()) - 1
-            found = self.pool.best(m)
-            if m <= 0 or found is None or m in self.proven or self._should_stop():
+            entry = self.pool.best(m)
+            if m <= 0 or entry is None or m in self.proven or self._should_stop():
                 return
-            self._add(*self._solved(found[1], m), m)
+            self._add(*self._solved(entry[1], m), m)
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:
         limited, rounds = replace(self.instance, max_moves=m), ROUNDS_PER_EFFORT * self._search.effort
@@ -315,10 +315,10 @@ class _Improvement:
         """The best schedule for each number of moves."""
         points = []
         for m in numbers:
-            found = self.pool.best(m)
-            assert found is not None  # the numbers begin with the fewest moves of the pool
-            cost = evaluate(self.instance, found[1]).total
-            points.append(CurvePoint(m, found[1], cost, bounds.at(m, cost)))
+            entry = self.pool.best(m)
+            assert entry is not None  # the numbers begin with the fewest moves of the pool
+            cost = evaluate(self.instance, entry[1]).total
+            points.append(CurvePoint(m, entry[1], cost, bounds.at(m, cost)))
         return tuple(points)
 
 

@@ -67,10 +67,10 @@ def _search(instance: Instance, known: IntArray, search: Search, clock: SolveClo
     """Schedule and bound that the solver finds from a schedule on; that schedule itself if no time is left."""
     if clock.over():
         return known, -math.inf
-    found = solve(
+    answer = solve(
         instance,
         search.with_less_effort(PART_OF_EFFORT).within(clock.left()).share(SHARE_OF_TIME),
         start=known,
         fallback=lambda: known,
     )
-    return (found.options, found.bound) if isinstance(found, Solved) else (known, -math.inf)
+    return (answer.options, answer.bound) if isinstance(answer, Solved) else (known, -math.inf)

@@ -186,9 +186,9 @@ def _months_after(limits: Limits, target: IntArray, months: int, most: int, sear
 def _cheap_target(steps: Steps, fewest: IntArray, search: _Searches) -> Iterator[IntArray]:
     """Cheapest schedule within the moves of all months, because VMs that move anyway should move to a good start."""
     small = in_small_edits(steps.instance, steps.moves_per_month)
-    found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
-    if found is not None:
-        yield found
+    target = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
+    if target is not None:
+        yield target
 
 
 def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _Searches) -> Step:
@@ -197,12 +197,12 @@ def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _S
     clock = last.clock()
     stay = np.zeros(steps.instance.num_vms, dtype=np.bool_)
     for _ in range(MOST_ATTEMPTS):
-        found = best_step(steps, targets, last, clock, stay)
-        if found is None:
+        step = best_step(steps, targets, last, clock, stay)
+        if step is None:
             break
-        stuck = writes.stuck(found.options)
+        stuck = writes.stuck(step.options)
         if not stuck:
-            return found
+            return step
         stay[list(stuck)] = True
     return Step(_first_writes(steps.instance, targets[0], writes), targets[0])
 

@@ -205,11 +205,11 @@ class _MovePrices:
 
 def _unshared(rows: IntArray, others: IntArray) -> BoolArray:
     """Whether each row of a VM is not among its other rows; both have shape (n, W)."""
-    found = np.empty(rows.shape, dtype=np.bool_)
+    unshared = np.empty(rows.shape, dtype=np.bool_)
     for begin in range(0, len(rows), CHUNK):
         part = slice(begin, begin + CHUNK)
-        found[part] = ~(rows[part, :, None] == others[part, None, :]).any(axis=2)
-    return found
+        unshared[part] = ~(rows[part, :, None] == others[part, None, :]).any(axis=2)
+    return unshared
 
 
 def _shared_costs(gain: FloatArray, cell: IntArray, opening: FloatArray) -> FloatArray:

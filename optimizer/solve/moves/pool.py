@@ -40,8 +40,8 @@ class Pool:
     def best(self, max_moves: int) -> tuple[float, IntArray] | None:
         """Cost and options of the cheapest schedule with at most ``max_moves`` moves; None if none has so few."""
         fitting = (entry for entry in self._marks if entry[0] <= max_moves)
-        found = min(fitting, key=lambda entry: (entry[1], entry[0], entry[2]), default=None)
-        return None if found is None else (found[1], self._paths[found[2]].options(found[3]))
+        best = min(fitting, key=lambda entry: (entry[1], entry[0], entry[2]), default=None)
+        return None if best is None else (best[1], self._paths[best[2]].options(best[3]))
 
     def envelope(self) -> list[tuple[int, float]]:
         """Numbers of moves at which the cost falls, with the cost, ascending."""
@@ -53,7 +53,7 @@ class Pool:
 
     def gains(self) -> list[tuple[int, float]]:
         """The envelope from today's schedule on, even if that breaks a rule and is not in the pool."""
-        found = self.envelope()
-        if found[0][0] > 0 and is_dearer_than_last(self._today, found):
-            return [(0, self._today), *found]
-        return found
+        envelope = self.envelope()
+        if envelope[0][0] > 0 and is_dearer_than_last(self._today, envelope):
+            return [(0, self._today), *envelope]
+        return envelope

@@ -77,14 +77,14 @@ class Tally:
 
     def _overlap(self, vm_class: int, here: int) -> BoolArray:
         """Whether each row that a class touches is one that it also touches at the option ``here``; shape (48, W)."""
-        found = self._overlaps.get((vm_class, here))
-        if found is None:
+        overlap = self._overlaps.get((vm_class, here))
+        if overlap is None:
             touched = self.instance.touched[vm_class]
             own = np.zeros(len(self._counts), dtype=np.bool_)
             own[touched[here]] = True
             own[-1] = False
-            found = self._overlaps[vm_class, here] = own[touched]
-        return found
+            overlap = self._overlaps[vm_class, here] = own[touched]
+        return overlap
 
     def opening_prices(self, k: int) -> FloatArray:
         """Price of the policies that one more VM of a twin key needs at each start; shape (48,)."""

@@ -76,9 +76,9 @@ class Step:
     target: IntArray
 
 
-def gravity(instance: Instance, found: set[BrokenAt]) -> float:
+def gravity(instance: Instance, broken: set[BrokenAt]) -> float:
     """Total weight of breaches: the sum of the weights of their VMs."""
-    return float(sum(instance.weight[v] for _, v in found))
+    return float(sum(instance.weight[v] for _, v in broken))
 
 
 def not_worse_than_today(instance: Instance, options: IntArray) -> bool:
@@ -119,8 +119,8 @@ def _behind(gates: Gates) -> Iterator[tuple[int, int]]:
 def _opponents(gates: Gates) -> Iterator[tuple[int, int, BoolArray]]:
     """Yield every gate with each opponent, and their clash matrix."""
     for h in range(len(gates)):
-        for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
-            yield h, int(gates.opponent[place]), gates.clashes[gates.clash[place]]
+        for entry in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+            yield h, int(gates.opponent[entry]), gates.clashes[gates.clash[entry]]
 
 
 def in_small_edits(instance: Instance, most: int) -> Instance:
@@ -164,11 +164,11 @@ def best_step(
     """
     model = _StepModel(steps, targets, stay)
     work = WORK_PER_EFFORT * search.effort
-    found = model.solve(work, search.seed, clock)
-    if found is None:
+    step = model.solve(work, search.seed, clock)
+    if step is None:
         return None
-    model.then_by_cost(found)
-    return model.solve(work, search.seed, clock) or found
+    model.then_by_cost(step)
+    return model.solve(work, search.seed, clock) or step
 
 
 class _StepModel:
@@ -194,12 +194,12 @@ class _StepModel:
         self.cost = list(self.step.variables.objective)
         x, y = self.target.variables.x, self.step.variables.x
         away = [(v, t) for v, t in y if t != today[v]]
-        for place in away:
-            self.cp.add_implication(y[place], x[place])
-            if stay[place[0]]:
-                self.cp.add(y[place] == 0)
+        for assignment in away:
+            self.cp.add_implication(y[assignment], x[assignment])
+            if stay[assignment[0]]:
+                self.cp.add(y[assignment] == 0)
         later = (steps.months - 1) * steps.moves_per_month
-        self.cp.add(sum(x[place] for place in away) - sum(y[place] for place in away) <= later)
+        self.cp.add(sum(x[assignment] for assignment in away) - sum(y[assignment] for assignment in away) <= later)
         self.breach: dict[BrokenAt, cp_model.IntVar] = {}
         self._add_breaches()
         self.violations = sum(round(GRAIN * float(instance.weight[v])) * b for (_, v), b in self.breach.items())
@@ -238,7 +238,9 @@ class _StepModel:
             return
         if (name, v) not in self.breach:
             self.breach[name, v] = self.cp.new_bool_var(f"breach[{name},{v}]")
-        self.cp.add_bool_or(*(one.negated() for one in conditions if one is not None), self.breach[name, v])
+        self.cp.add_bool_or(
+            *(condition.negated() for condition in conditions if condition is not None), self.breach[name, v]
+        )
 
     def _add_caps(self) -> None:
         """Let a half hour that is over its cap today stay so; then all VMs in it break the rule.
@@ -284,7 +286,7 @@ class _StepModel:
                             self._breaks(gates.name[h], v, [self._at(v, mine[1]), somebody])
                     else:
                         both = (self._somebody(standing, h, mine, vms), somebody)
-                        self.cp.add_bool_or(*(one.negated() for one in both if one is not None))
+                        self.cp.add_bool_or(*(variable.negated() for variable in both if variable is not None))
 
     def _somebody(
         self,
@@ -294,26 +296,26 @@ class _StepModel:
         vms: Sequence[int],
     ) -> cp_model.IntVar | None:
         """Whether some VM of a kind is there; None if one certainly is."""
-        place = (gate, kind)
-        if place not in standing:
-            there = [self._at(v, kind[1]) for v in vms]
-            if any(one is None for one in there):
-                standing[place] = None
+        group = (gate, kind)
+        if group not in standing:
+            present = [self._at(v, kind[1]) for v in vms]
+            if any(vm_present is None for vm_present in present):
+                standing[group] = None
             else:
-                standing[place] = variable = self.cp.new_bool_var(f"standing[{gate},{kind}]")
-                for one in there:
-                    assert one is not None
-                    self.cp.add_implication(one, variable)
-        return standing[place]
+                standing[group] = variable = self.cp.new_bool_var(f"standing[{gate},{kind}]")
+                for vm_present in present:
+                    assert vm_present is not None
+                    self.cp.add_implication(vm_present, variable)
+        return standing[group]
 
-    def then_by_cost(self, found: Step) -> None:
+    def then_by_cost(self, step: Step) -> None:
         """Look for the cheapest step among those that leave no more breaches than the given step."""
-        left = broken_at(self.steps.limits, found.options)
+        left = broken_at(self.steps.limits, step.options)
         least = sum(round(GRAIN * float(self.instance.weight[v])) for _, v in left)
         self.cp.add(self.violations <= least)
         self.cp.minimize(sum(coefficient * variable for coefficient, variable in self.cost))
         self.cp.clear_hints()  # type: ignore[no-untyped-call]
-        for model, options in ((self.target, found.target), (self.step, found.options)):
+        for model, options in ((self.target, step.target), (self.step, step.options)):
             for (v, t), variable in model.variables.x.items():
                 self.cp.add_hint(variable, int(options[v]) == t)
 

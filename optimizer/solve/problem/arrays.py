@@ -127,10 +127,10 @@ class Counts(NamedTuple):
     beyond: IntArray
 
 
-def _lists(of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
+def _lists(list_of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
     """Group ``members`` by the value of ``of``; return where each list begins, and the lists."""
-    order = members[np.argsort(of[members], kind="stable")]
-    return _int(np.searchsorted(of[order], np.arange(count + 1))), _int(order)
+    order = members[np.argsort(list_of[members], kind="stable")]
+    return _int(np.searchsorted(list_of[order], np.arange(count + 1))), _int(order)
 
 
 def _int(values: object) -> IntArray:
@@ -177,8 +177,8 @@ def pack(instance: Instance) -> Arrays:
         key_vms=key_vms,
         service_begin=service_begin,
         service_vms=service_vms,
-        group_begin=_int(np.concatenate(([0], np.cumsum([len(of) for of in limits_of_key])))),
-        group=_int([number for of in limits_of_key for number in of]),
+        group_begin=_int(np.concatenate(([0], np.cumsum([len(numbers) for numbers in limits_of_key])))),
+        group=_int([number for numbers in limits_of_key for number in numbers]),
         group_limit=_int([limit.limit for limit in instance.write_limits]),
         vm_gate_begin=_int(gates.vm_begin)
         if len(gates.vm_begin) > instance.num_vms

@@ -83,8 +83,8 @@ def breaches(limits: Limits, options: IntArray) -> tuple[Breach, ...]:
 
 def rule_breaches(limits: Limits, options: IntArray) -> tuple[Breach, ...]:
     """Rules that a schedule breaks at some VMs, without what it has too much of as a whole; see :func:`breaches`."""
-    found = breaches(limits, options)
-    return tuple(one for one in found if one.limit.kind is LimitKind.RULE and one.kind in RULE_BREACHES)
+    broken = breaches(limits, options)
+    return tuple(breach for breach in broken if breach.limit.kind is LimitKind.RULE and breach.kind in RULE_BREACHES)
 
 
 def broken_at(limits: Limits, options: IntArray) -> set[BrokenAt]:
@@ -176,8 +176,8 @@ def _of_the_whole(limits: Limits, options: IntArray, excess: Excess) -> Iterator
         moved = np.flatnonzero(options != instance.today)
         yield Breach(limits.moves, BreachKind.MOVES, tuple(moved.tolist()), None, limits.moves.name)
     for number in excess.write_limits:
-        one = instance.write_limits[number]
-        limit, vms = Limit(one.name, LimitKind.POLICY_WRITES), np.flatnonzero(np.isin(instance.key, one.keys))
+        writes = instance.write_limits[number]
+        limit, vms = Limit(writes.name, LimitKind.POLICY_WRITES), np.flatnonzero(np.isin(instance.key, writes.keys))
         yield Breach(limit, BreachKind.POLICY_WRITES, tuple(vms.tolist()), None, limit.name)
 
 

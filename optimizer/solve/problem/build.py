@@ -121,7 +121,7 @@ def room_of_vaults(inventory: Inventory, rules: Rules) -> IntArray:
 def number_twin_keys(inventory: Inventory) -> dict[tuple[ArmId, str], int]:
     """Index of each twin key, by vault id and key."""
     places = ((policy.vault_id, policy.twin_key) for policy in inventory.policies.values())
-    return {place: number for number, place in enumerate(dict.fromkeys(places))}
+    return {identity: number for number, identity in enumerate(dict.fromkeys(places))}
 
 
 def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[ArmId, str], int], list[Pattern], IntArray]:
@@ -130,9 +130,9 @@ def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[ArmId, str], int], list
     patterns: dict[Pattern, int] = {}
     key_pattern: list[int] = []
     for policy in inventory.policies.values():
-        place = (policy.vault_id, policy.twin_key)
-        if place not in keys:
-            keys[place] = len(keys)
+        identity = (policy.vault_id, policy.twin_key)
+        if identity not in keys:
+            keys[identity] = len(keys)
             key_pattern.append(patterns.setdefault(inventory.pattern(policy), len(patterns)))
     return keys, list(patterns), np.array(key_pattern, dtype=np.int64)
 

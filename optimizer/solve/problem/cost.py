@@ -150,7 +150,7 @@ def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
         Shape (V, 48): options to count with; each VM needs at least one.
     """
     rows = instance.rows
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for group in np.unique(rows.group[rows.cap != NO_CAP]).tolist():
         of_group = np.append((rows.cap != NO_CAP) & (rows.group == group), False)
         weight = np.where(of_group, np.append(rows.weight, 0.0), 0.0)
@@ -161,8 +161,8 @@ def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
         reached[np.unique(instance.touched[instance.vm_class[v], t])] = True
         room = float((weight * reached)[:-1] @ np.minimum(rows.cap, rows.size))
         if needed > room + 1e-9:
-            found[instance.cap_names[group]] = None
-    return list(found)
+            names[instance.cap_names[group]] = None
+    return list(names)
 
 
 def count_edits(instance: Instance, options: IntArray) -> IntArray:
@@ -245,7 +245,9 @@ def _policy_excess(instance: Instance, options: IntArray) -> tuple[IntArray, tup
     extra, stuck = extra_writes(instance, options, items)
     of_key = policy_writes(instance, items).sum(axis=1) + extra
     limits = enumerate(instance.write_limits)
-    exceeded = tuple(number for number, one in limits if of_key[list(one.keys)].sum() > one.limit)
+    exceeded = tuple(
+        number for number, write_limit in limits if of_key[list(write_limit.keys)].sum() > write_limit.limit
+    )
     return np.flatnonzero(stuck), exceeded
 
 

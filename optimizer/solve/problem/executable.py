@@ -114,50 +114,50 @@ class Holdings:
     vms_per_existing_policy: int
 
 
-def make_families(of: Holdings) -> Families:
+def make_families(holdings: Holdings) -> Families:
     """Flatten what decides whether a schedule can be carried out."""
-    num_keys, num_vaults = len(of.key_vault), len(of.vault_room)
+    num_keys, num_vaults = len(holdings.key_vault), len(holdings.vault_room)
     editable = sorted(
-        (policy for policy in of.policies if policy.editable),
-        key=lambda policy: (int(of.key_vault[policy.key]), -len(policy.vms)),
+        (policy for policy in holdings.policies if policy.editable),
+        key=lambda policy: (int(holdings.key_vault[policy.key]), -len(policy.vms)),
     )
-    vaults = np.array([of.key_vault[policy.key] for policy in editable], dtype=np.int64)
+    vaults = np.array([holdings.key_vault[policy.key] for policy in editable], dtype=np.int64)
     policy_vm_begin = _int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in editable]))))
     policy_vm = _int([v for policy in editable for v in policy.vms])
-    cells = of.key[of.counted_today] * NUM_OPTIONS + of.today[of.counted_today]
-    items = np.bincount(cells, minlength=num_keys * NUM_OPTIONS).reshape(-1, NUM_OPTIONS) + of.unknown
-    room = np.maximum(0, of.vms_per_existing_policy * of.existing - items)
-    full = ((of.existing > 0) & (room == 0)).sum(axis=1)
-    key_item_begin, key_item = _lists(of.key, num_keys)
-    vault_key_begin, vault_keys = _lists(of.key_vault, num_vaults)
+    cells = holdings.key[holdings.counted_today] * NUM_OPTIONS + holdings.today[holdings.counted_today]
+    items = np.bincount(cells, minlength=num_keys * NUM_OPTIONS).reshape(-1, NUM_OPTIONS) + holdings.unknown
+    room = np.maximum(0, holdings.vms_per_existing_policy * holdings.existing - items)
+    full = ((holdings.existing > 0) & (room == 0)).sum(axis=1)
+    key_item_begin, key_item = _lists(holdings.key, num_keys)
+    vault_key_begin, vault_keys = _lists(holdings.key_vault, num_vaults)
     return Families(
-        today=_int(of.today),
-        key=_int(of.key),
-        counted_today=np.ascontiguousarray(of.counted_today),
-        vm_policy=policy_of_vm(len(of.today), policy_vm_begin, policy_vm),
-        existing=_int(of.existing),
+        today=_int(holdings.today),
+        key=_int(holdings.key),
+        counted_today=np.ascontiguousarray(holdings.counted_today),
+        vm_policy=policy_of_vm(len(holdings.today), policy_vm_begin, policy_vm),
+        existing=_int(holdings.existing),
         room_today=_int(room),
         tight=full > 1,
-        vault_tight=np.bincount(of.key_vault, weights=full > 1, minlength=num_vaults) > 0,
+        vault_tight=np.bincount(holdings.key_vault, weights=full > 1, minlength=num_vaults) > 0,
         key_item_begin=key_item_begin,
         key_item=key_item,
         vault_key_begin=vault_key_begin,
         vault_keys=vault_keys,
-        vault_room=_int(of.vault_room),
+        vault_room=_int(holdings.vault_room),
         vault_policy_begin=_int(np.searchsorted(vaults, np.arange(num_vaults + 1))),
         policy_key=_int([policy.key for policy in editable]),
         policy_option=_int([policy.option for policy in editable]),
         policy_vm_begin=policy_vm_begin,
         policy_vm=policy_vm,
-        vms_per_policy=_int((of.vms_per_new_policy, of.vms_per_existing_policy)),
+        vms_per_policy=_int((holdings.vms_per_new_policy, holdings.vms_per_existing_policy)),
     )
 
 
 def policy_of_vm(num_vms: int, policy_vm_begin: IntArray, policy_vm: IntArray) -> IntArray:
     """Index of the policy whose list contains each VM; -1 if no list does; shape (V,)."""
-    found = np.full(num_vms, -1, dtype=np.int64)
-    found[policy_vm] = np.repeat(np.arange(len(policy_vm_begin) - 1), np.diff(policy_vm_begin))
-    return found
+    policies = np.full(num_vms, -1, dtype=np.int64)
+    policies[policy_vm] = np.repeat(np.arange(len(policy_vm_begin) - 1), np.diff(policy_vm_begin))
+    return policies
 
 
 def whole_policies(f: Families, movable: BoolArray) -> IntArray:
@@ -219,9 +219,9 @@ def _int(values: object) -> IntArray:
     return np.ascontiguousarray(values, dtype=np.int64)
 
 
-def _lists(of: IntArray, count: int) -> tuple[IntArray, IntArray]:
-    order = np.argsort(of, kind="stable")
-    return _int(np.searchsorted(of[order], np.arange(count + 1))), _int(order)
+def _lists(list_of: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    order = np.argsort(list_of, kind="stable")
+    return _int(np.searchsorted(list_of[order], np.arange(count + 1))), _int(order)
 
 
 def without_impossible_options(instance: Instance) -> Instance:
@@ -469,13 +469,13 @@ def _make_edits(f: Families, options: IntArray, vault: int, k: int, edited: IntA
     for p in range(first, f.vault_policy_begin[vault + 1]):
         if edited[p - first] and f.policy_key[p] == k:
             size = f.policy_vm_begin[p + 1] - f.policy_vm_begin[p]
-            here, there = f.policy_option[p], options[f.policy_vm[f.policy_vm_begin[p]]]
+            here, to = f.policy_option[p], options[f.policy_vm[f.policy_vm_begin[p]]]
             # The edit takes a whole policy, full or not, away from its old start. Its VMs move with it, so only its
             # free places are lost there, and the limit of a new policy applies at the new start.
             cells.holds[here] -= per_old
-            cells.holds[there] += per_new
+            cells.holds[to] += per_new
             cells.room[here] -= per_old - size
-            cells.room[there] += per_new - size
+            cells.room[to] += per_new - size
 
 
 @inlined
@@ -484,17 +484,17 @@ def _draw_arrows(f: Families, options: IntArray, vault: int, k: int, edited: Int
     first = f.vault_policy_begin[vault]
     for number in range(f.key_item_begin[k], f.key_item_begin[k + 1]):
         v = f.key_item[number]
-        here, there = f.today[v], options[v]
+        here, to = f.today[v], options[v]
         # VMs of an edited policy move with it and are not assigned: they draw no arrow.
-        if here == there or (f.vm_policy[v] >= 0 and edited[f.vm_policy[v] - first]):
+        if here == to or (f.vm_policy[v] >= 0 and edited[f.vm_policy[v] - first]):
             continue
-        cells.surplus[there] += 1
-        cells.ring[there] = there
+        cells.surplus[to] += 1
+        cells.ring[to] = to
         # A VM that is not counted today leaves no place behind, so its arrow only arrives.
         if f.counted_today[v]:
             cells.surplus[here] -= 1
             cells.ring[here] = here
-            cells.parent[_root(cells.parent, here)] = _root(cells.parent, there)
+            cells.parent[_root(cells.parent, here)] = _root(cells.parent, to)
 
 
 @inner

@@ -86,17 +86,21 @@ class Limits:
         }
         self.gate_limit = tuple(Limit(name, LimitKind.RULE) for name in instance.gates.name)
         # A VM that a kept rule pins does not move, so its policy is not edited anyway.
-        unpinned = tuple(replace(one, editable=one.editable or one.editable_unpinned) for one in instance.policies)
+        unpinned = tuple(
+            replace(policy, editable=policy.editable or policy.editable_unpinned) for policy in instance.policies
+        )
         self.unpinned = replace(instance, policies=unpinned)
         self.without_vault_limit = replace(self.unpinned, vault_room=np.full_like(instance.vault_room, NO_CAP))
-        self.write_limits = {Limit(one.name, LimitKind.POLICY_WRITES): one for one in instance.write_limits}
+        self.write_limits = {Limit(writes.name, LimitKind.POLICY_WRITES): writes for writes in instance.write_limits}
         self.moves = MAX_MOVES
         self.policies = POLICIES_PER_VAULT
-        found = [*self.forbids, *sorted(set(self.row_limit.values())), *self.gate_limit, *self.write_limits]
-        found += [self.moves] if instance.max_moves is not None else []
-        place = {rule.name: number for number, rule in enumerate(rules.rule)}
-        found = list(dict.fromkeys([*found, self.policies]))
-        as_written = sorted(found, key=lambda one: (one.kind is not LimitKind.RULE, place.get(one.name, len(place))))
+        named = [*self.forbids, *sorted(set(self.row_limit.values())), *self.gate_limit, *self.write_limits]
+        named += [self.moves] if instance.max_moves is not None else []
+        rank = {rule.name: number for number, rule in enumerate(rules.rule)}
+        named = list(dict.fromkeys([*named, self.policies]))
+        as_written = sorted(
+            named, key=lambda limit: (limit.kind is not LimitKind.RULE, rank.get(limit.name, len(rank)))
+        )
         self.all = tuple(as_written)
         self._members: dict[int, BoolArray] = {}
 
@@ -126,11 +130,11 @@ class Limits:
 
     def longer_within(self, limit: Limit) -> list[float]:
         """Values of ``within`` that allow more than the present one, in hours, ascending."""
-        was, gates = self.within(limit), self.instance.gates
-        if limit.kind is not LimitKind.RULE or was is None or gates.hours is None:
+        present, gates = self.within(limit), self.instance.gates
+        if limit.kind is not LimitKind.RULE or present is None or gates.hours is None:
             return []
         hours = gates.hours[np.unique(gates.clash[clashes_of(gates, limit.name)])]
-        return sorted({float(value) for value in np.unique(hours[(hours > was) & (hours <= MOST_HOURS)])})
+        return sorted({float(value) for value in np.unique(hours[(hours > present) & (hours <= MOST_HOURS)])})
 
     def members(self, group: int) -> BoolArray:
         """VMs of a capped group; shape (V,)."""
@@ -144,23 +148,23 @@ class Limits:
     def behind(self, limit: Limit) -> BoolArray:
         """VMs behind the gates of a rule; shape (V,)."""
         gates = self.instance.gates
-        of_rule = np.array([one == limit for one in self.gate_limit], dtype=np.bool_)
+        of_rule = np.array([gate_limit == limit for gate_limit in self.gate_limit], dtype=np.bool_)
         owner = np.repeat(np.arange(self.instance.num_vms), np.diff(gates.vm_begin))
-        found = np.zeros(self.instance.num_vms, dtype=np.bool_)
-        found[owner[of_rule[gates.vm_gate]]] = True
-        return found
+        vms = np.zeros(self.instance.num_vms, dtype=np.bool_)
+        vms[owner[of_rule[gates.vm_gate]]] = True
+        return vms
 
 
 def _forbidden_bits(restrictions: Restrictions) -> dict[Limit, Bits]:
     """Limits on single VMs that forbid any option, in the order of the rules."""
     weights = np.left_shift(np.uint64(1), np.arange(NUM_OPTIONS, dtype=np.uint64))
-    found: dict[Limit, Bits] = {}
+    forbidden: dict[Limit, Bits] = {}
     for key, mask in restrictions.forbidden_by.items():
         if mask.any():
             limit = limit_behind(restrictions, key)
             bits = np.where(mask, weights, np.uint64(0)).sum(axis=1, dtype=np.uint64)
-            found[limit] = found[limit] | bits if limit in found else bits
-    return found
+            forbidden[limit] = forbidden[limit] | bits if limit in forbidden else bits
+    return forbidden
 
 
 def open_options(forbidden: Bits) -> BoolArray:

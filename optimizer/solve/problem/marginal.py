@@ -73,10 +73,10 @@ class Marginals:
 
     def blocked(self, v: int) -> dict[Limit, BoolArray]:
         """Rule -> shape (48,), True where the other VMs, at their present starts, block the option by cap or gate."""
-        found: dict[Limit, BoolArray] = {}
+        blocked: dict[Limit, BoolArray] = {}
         for limit, options in (*self._full_caps(v), *self._shut_gates(v)):
-            found[limit] = found.get(limit, np.zeros(NUM_OPTIONS, np.bool_)) | options
-        return found
+            blocked[limit] = blocked.get(limit, np.zeros(NUM_OPTIONS, np.bool_)) | options
+        return blocked
 
     def _full_caps(self, v: int) -> Iterator[tuple[Limit, BoolArray]]:
         """Yield rules with a cap, each with shape (48,), True where the other VMs leave no room for the VM."""
@@ -100,22 +100,22 @@ class Marginals:
     def used_up(self, v: int, t: int) -> list[Limit]:
         """Limits of the whole plan that leave no room for a VM at an option."""
         instance, here = self._instance, int(self._options[v])
-        found = []
+        limits = []
         if here == instance.today[v] != t and self._num_moves >= (
             instance.num_vms if instance.max_moves is None else instance.max_moves
         ):
-            found.append(MAX_MOVES)
+            limits.append(MAX_MOVES)
         if self._policy_prices(v)[t] > 0:
             k, writes = int(instance.key[v]), self._writes_of_key
-            found += [
-                Limit(one.name, LimitKind.POLICY_WRITES)
-                for one in instance.write_limits
-                if k in one.keys and writes[list(one.keys)].sum() >= one.limit
+            limits += [
+                Limit(write_limit.name, LimitKind.POLICY_WRITES)
+                for write_limit in instance.write_limits
+                if k in write_limit.keys and writes[list(write_limit.keys)].sum() >= write_limit.limit
             ]
             vault = int(instance.key_vault[k])
             if writes[instance.key_vault == vault].sum() >= instance.vault_room[vault]:
-                found.append(POLICIES_PER_VAULT)
-        return found
+                limits.append(POLICIES_PER_VAULT)
+        return limits
 
     @cached_property
     def _num_moves(self) -> int:

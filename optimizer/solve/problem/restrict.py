@@ -179,8 +179,8 @@ def _window_mask(inventory: Inventory, rule: Rule, matching: BoolArray) -> BoolA
     for row in np.flatnonzero(matching).tolist():
         policy = inventory.policy(inventory.items[row])
         pattern = inventory.pattern(policy)
-        place = (pattern, policy.timezone)
-        if place not in known:
-            known[place] = ~options_allowed(rule, *place, inventory.horizon)
-        mask[row] = known[place]
+        kind = (pattern, policy.timezone)
+        if kind not in known:
+            known[kind] = ~options_allowed(rule, *kind, inventory.horizon)
+        mask[row] = known[kind]
     return mask

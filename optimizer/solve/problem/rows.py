@@ -163,16 +163,16 @@ class RowBuilder:
 
     def _merge(self, span: _Span, patterns: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
         """Row of each of the 336 slots (-1 if never taken), slots per row, and first slot of each row."""
-        place = (span, patterns)
-        if place not in self._merged:
+        kind = (span, patterns)
+        if kind not in self._merged:
             columns = self._table(span)[list(patterns)].reshape(-1, SLOTS_PER_WEEK)
             _, first, inverse, count = np.unique(
                 columns, axis=1, return_index=True, return_inverse=True, return_counts=True
             )
             used = columns[:, first].any(axis=0)
             renumber = np.where(used, np.cumsum(used) - 1, -1)
-            self._merged[place] = (renumber[inverse.ravel()], count[used], first[used])
-        return self._merged[place]
+            self._merged[kind] = (renumber[inverse.ravel()], count[used], first[used])
+        return self._merged[kind]
 
     def _table(self, span: _Span) -> BoolArray:
         """Half hours that each pattern takes at each option; shape (num_patterns, 48, 336)."""

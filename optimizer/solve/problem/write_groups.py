@@ -14,7 +14,7 @@ def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
     Besides the limits of the rules, each vault has one: the number of policies that it may create, plus the number
     that could be edited instead. It is left out if the vault can never reach it.
     """
-    found = [(limit.name, limit.keys, limit.limit) for limit in instance.write_limits]
+    groups = [(limit.name, limit.keys, limit.limit) for limit in instance.write_limits]
     editable = np.zeros(len(instance.vault_room), dtype=np.int64)
     for policy in instance.policies:
         editable[instance.key_vault[policy.key]] += policy.editable
@@ -22,5 +22,5 @@ def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
     for vault, room in enumerate((instance.vault_room + editable).tolist()):
         keys = np.flatnonzero(instance.key_vault == vault).tolist()
         if room < min(int(vms[vault]), NUM_OPTIONS * len(keys)):
-            found.append((f"policies of vault {vault}", tuple(keys), room))
-    return found
+            groups.append((f"policies of vault {vault}", tuple(keys), room))
+    return groups

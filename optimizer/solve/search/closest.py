@@ -67,7 +67,7 @@ def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.
         return within or cost.total <= cheapest + IMPROVEMENT
 
     good = [(options, cost) for options, cost in priced if is_good_enough(cost)]
-    options, _ = max(good, key=lambda one: (int((one[0] == to).sum()), -one[1].total))
+    options, _ = max(good, key=lambda choice: (int((choice[0] == to).sum()), -choice[1].total))
     return result.with_schedule(instance, options)
 
 

@@ -86,8 +86,8 @@ def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
     pair_price, peak_price, fair_share, cap = a.pair_price, a.peak_price, a.fair_share, a.cap
     touched = a.touched
     cost = a.base[v, t] * by
-    place = a.vm_class[v] * NUM_OPTIONS + t
-    for at in range(a.touched_begin[place], a.touched_begin[place + 1]):
+    listed = a.vm_class[v] * NUM_OPTIONS + t
+    for at in range(a.touched_begin[listed], a.touched_begin[listed + 1]):
         r = touched[at]
         # The other VMs in the row: the price of a VM is that of its pairs with them, and that of the peak if the
         # others already take the fair share.
@@ -129,12 +129,12 @@ def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
 def _price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
     """Set ``price``, shape (48,), to the cost of each option for a VM that was taken out."""
     base, begin, touched, marginal = a.base, a.touched_begin, a.touched, c.marginal
-    place = a.vm_class[v] * NUM_OPTIONS
+    listed = a.vm_class[v] * NUM_OPTIONS
     for t in range(NUM_OPTIONS):
         total = base[v, t]
         # Forbidden options stay forbidden whatever the rows cost: skip the sum.
         if total < FORBIDDEN:
-            for at in range(begin[place + t], begin[place + t + 1]):
+            for at in range(begin[listed + t], begin[listed + t + 1]):
                 total += marginal[touched[at]]
         price[t] = total
     today = a.today[v]
@@ -340,21 +340,21 @@ def _plain(a: Arrays) -> Arrays:
 
 @compiled
 def _gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
-    price, found = np.empty(NUM_OPTIONS), np.zeros(len(vms))
+    price, gained = np.empty(NUM_OPTIONS), np.zeros(len(vms))
     for number, v in enumerate(vms):
         here = c.options[v]
         _shift(a, c, v, here, OUT)
         _price_options(a, c, v, price)
         _price_openings(a, c, v, price, NOWHERE)
         _shift(a, c, v, here, IN)
-        found[number] = price[here] - price[_cheapest(price)]
-    return found
+        gained[number] = price[here] - price[_cheapest(price)]
+    return gained
 
 
 def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
     """Gain of moving each VM alone to its cheapest option; same shape as ``vms``."""
-    found: FloatArray = _gains(_plain(a), c, vms)
-    return found
+    gained: FloatArray = _gains(_plain(a), c, vms)
+    return gained
 
 
 def place(a: Arrays, c: Counts, vms: IntArray) -> None:
@@ -764,8 +764,8 @@ def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
 @inlined
 def _is_over_a_cap(a: Arrays, c: Counts, v: int, t: int) -> bool:
     """Whether a VM at an option is in a row with more VMs than its cap."""
-    place = a.vm_class[v] * NUM_OPTIONS + t
-    for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
+    listed = a.vm_class[v] * NUM_OPTIONS + t
+    for touch in range(a.touched_begin[listed], a.touched_begin[listed + 1]):
         r = a.touched[touch]
         if c.met[r] > a.cap[r]:
             return True

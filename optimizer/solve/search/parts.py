@@ -180,16 +180,16 @@ def _choose(a: Arrays, vms: IntArray) -> _Chosen:
     keys, key = _renumbered(a.key[vms])
     services, service = _renumbered(a.service[vms])
     vaults, key_vault = _renumbered(a.key_vault[keys])
-    place = (classes[:, None] * NUM_OPTIONS + np.arange(NUM_OPTIONS)[None, :]).ravel()
-    touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, place)
+    lists = (classes[:, None] * NUM_OPTIONS + np.arange(NUM_OPTIONS)[None, :]).ravel()
+    touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, lists)
     rows, touched = _renumbered(touched_whole)
     return _Chosen(classes, keys, services, vaults, rows, vm_class, key, service, key_vault, touched_begin, touched)
 
 
 def _renumbered(numbers: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct numbers in ascending order, and the position of each given number among them."""
-    present, place = np.unique(numbers, return_inverse=True)
-    return present, place.astype(np.int64)
+    present, position = np.unique(numbers, return_inverse=True)
+    return present, position.astype(np.int64)
 
 
 def _counts_of_part(a: Arrays, c: Counts, vms: IntArray, chosen: _Chosen, cap: IntArray) -> Counts:
@@ -234,11 +234,11 @@ def _sublists(begin: IntArray, values: IntArray, wanted: IntArray) -> tuple[IntA
     return new_begin, values[at]
 
 
-def _grouped(of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, IntArray]:
+def _grouped(group_of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, IntArray]:
     """Group the wanted members; return where each list begins, and the lists."""
     members = np.flatnonzero(wanted)
-    order = members[np.argsort(of[members], kind="stable")]
-    return np.searchsorted(of[order], np.arange(count + 1)).astype(np.int64), order.astype(np.int64)
+    order = members[np.argsort(group_of[members], kind="stable")]
+    return np.searchsorted(group_of[order], np.arange(count + 1)).astype(np.int64), order.astype(np.int64)
 
 
 def search_part(part: Part) -> tuple[IntArray, bool]:
@@ -247,7 +247,7 @@ def search_part(part: Part) -> tuple[IntArray, bool]:
     assert part.arrays.families is not None
     families = Families._make(map(np.array, part.arrays.families))
     plain = part.arrays._replace(families=families)
-    arrays = Arrays._make(one if one is families else np.array(one) for one in plain)
+    arrays = Arrays._make(array if array is families else np.array(array) for array in plain)
     counts = Counts._make(map(np.array, part.counts))
     work = part.work
     ends = math.inf if work.seconds is None else time.monotonic() + work.seconds
@@ -263,10 +263,10 @@ def search_part(part: Part) -> tuple[IntArray, bool]:
     return best, time.monotonic() >= ends
 
 
-def merge(a: Arrays, c: Counts, found: Sequence[tuple[Part, IntArray]]) -> float:
+def merge(a: Arrays, c: Counts, searched: Sequence[tuple[Part, IntArray]]) -> float:
     """Merge parts that were searched at the same time, each only if it still gains; return the change of the cost."""
     total = 0.0
-    for part, options in found:
+    for part, options in searched:
         before = part.counts.options
         moved = np.flatnonzero(options != before)
         change = move_together(a, c, part.vms[moved], options[moved])

@@ -101,12 +101,12 @@ def _ask_cpsat(
             return settled
         if known is not None:
             return known
-        found = _solve_in_order(instance, model, work, search.seed, clock)
-        if isinstance(found, np.ndarray):
-            return found
+        answer = _solve_in_order(instance, model, work, search.seed, clock)
+        if isinstance(answer, np.ndarray):
+            return answer
         work *= WORK_GROWTH
-        if found is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * search.effort or clock.over():
-            return found
+        if answer is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * search.effort or clock.over():
+            return answer
 
 
 def _solve_in_order(

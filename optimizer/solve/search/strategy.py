@@ -166,7 +166,7 @@ class CycleSearch:
             worth[list(keys)] += tau
         worth = np.maximum(worth, self.instance.policy_write_price)
         rounds = max(1, cycle.rounds_of_any // len(WRITE_PRICES))
-        begin, found = self.best, 0
+        begin, kept = self.best, 0
         for times in WRITE_PRICES:
             costlier = self.arrays._replace(
                 policy_price=self.arrays.policy_price + times * worth,
@@ -177,8 +177,8 @@ class CycleSearch:
             )
             if is_feasible(self.instance, options):
                 self.offer(improve_single_moves(self.instance, options, self._task.clock.over, self.arrays))
-                found += 1
-            if found == 2 or self._task.clock.over():  # higher prices only give fewer writes and higher costs
+                kept += 1
+            if kept == 2 or self._task.clock.over():  # higher prices only give fewer writes and higher costs
                 break
 
     def _anneal_parts(self, cycle: Cycle) -> None:
@@ -193,9 +193,9 @@ class CycleSearch:
             rounds = round(cycle.rounds * len(vms) / self.instance.num_vms)
             work = Work(rounds, self._seed(cycle) + number, seconds)
             parts.append(cut(self.arrays, counts, vms, 1 / len(groups), self.instance.movable, work))
-        found = task.engine.map(search_part, parts, label="parts", progress=_PartsDone(self._standing, cycle))
-        clock.cut_in |= any(stopped for _, stopped in found)
-        merge(self.arrays, counts, [(part, best) for part, (best, _) in zip(parts, found, strict=True)])
+        searched = task.engine.map(search_part, parts, label="parts", progress=_PartsDone(self._standing, cycle))
+        clock.cut_in |= any(stopped for _, stopped in searched)
+        merge(self.arrays, counts, [(part, best) for part, (best, _) in zip(parts, searched, strict=True)])
         settle(self.arrays, counts, np.flatnonzero(self.instance.movable), clock.over)
         self.offer(counts.options)
 

@@ -70,13 +70,13 @@ def circumstances(
     once_a_day = {key: _OnceADay(**vars(policy)) for key, policy in inventory.policies.items()}
     hourly = _Thought(replace(inventory, policies=once_a_day), limits_of, budget, ignored=AZURE_GRID)
     clocks = _Thought(_with_steady_clocks(inventory), limits_of, budget)
-    found = []
+    texts = []
     for conflict in conflicts:
         policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
-        found.append(
+        texts.append(
             (*_several_runs(policies, conflict, hourly), *_clock_changes(inventory, policies, conflict, clocks))
         )
-    return found
+    return texts
 
 
 class _Thought:
@@ -108,7 +108,7 @@ class _Thought:
 
     def resolves(self, conflict: Conflict) -> bool:
         """Whether the limits of a conflict can all hold for this estate."""
-        wanted = [one for one in self.limits.all if one in conflict.limits and one.name != self._ignored]
+        wanted = [limit for limit in self.limits.all if limit in conflict.limits and limit.name != self._ignored]
         return self._feasibility.check(wanted).outcome is Outcome.FEASIBLE
 
 

@@ -63,8 +63,8 @@ def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Confl
     conflicts, outcome
         INFEASIBLE with at least one conflict; otherwise FEASIBLE or UNKNOWN, and no conflict.
     """
-    found, outcome = first_conflicts(limits, feasibility)
-    return (smallest_first(limits, feasibility, found) if found else []), outcome
+    conflicts, outcome = first_conflicts(limits, feasibility)
+    return (smallest_first(limits, feasibility, conflicts) if conflicts else []), outcome
 
 
 def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
@@ -75,14 +75,14 @@ def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conf
     answer = feasibility.check(limits.all)
     if answer.outcome is not Outcome.INFEASIBLE:
         return [], answer.outcome
-    found = single_vm_conflicts(limits, limits.all) or [shrink(limits, feasibility, limits.all)]
-    return sorted(found, key=lambda one: len(one.limits)), Outcome.INFEASIBLE
+    conflicts = single_vm_conflicts(limits, limits.all) or [shrink(limits, feasibility, limits.all)]
+    return sorted(conflicts, key=lambda conflict: len(conflict.limits)), Outcome.INFEASIBLE
 
 
 def smallest_first(
     limits: Limits,
     feasibility: Feasibility,
-    found: Sequence[Conflict],
+    conflicts: Sequence[Conflict],
     corrections: Iterable[frozenset[Limit]] = (),
 ) -> list[Conflict]:
     """Put a conflict with the fewest limits first, as far as the remaining work can prove it.
@@ -91,17 +91,17 @@ def smallest_first(
     ----------
     limits, feasibility
         The problem, and the object that answers whether some of its limits can hold.
-    found
+    conflicts
         At least one conflict.
     corrections
         Sets of limits without which all others can hold.
     """
-    first = min(found, key=lambda one: len(one.limits))
+    first = min(conflicts, key=lambda conflict: len(conflict.limits))
     names, proven = smallest_conflict(limits, feasibility, frozenset(first.limits), corrections)
-    same = [one for one in found if frozenset(one.limits) == names]
-    one = same[0] if same else Conflict(in_order(limits, names), shown_at(limits, feasibility, names))
-    smallest = replace(one, irreducible=one.irreducible or proven, smallest=proven)
-    rest = [other for other in found if frozenset(other.limits) != names]
+    same = [conflict for conflict in conflicts if frozenset(conflict.limits) == names]
+    conflict = same[0] if same else Conflict(in_order(limits, names), shown_at(limits, feasibility, names))
+    smallest = replace(conflict, irreducible=conflict.irreducible or proven, smallest=proven)
+    rest = [other for other in conflicts if frozenset(other.limits) != names]
     return [smallest, *sorted(rest, key=lambda other: (len(other.limits), -len(other.vms)))]
 
 
@@ -115,32 +115,37 @@ def single_vm_conflicts(limits: Limits, within: Collection[Limit]) -> list[Confl
     rows = stuck(limits.forbidden(within))
     if not len(rows):
         return []
-    found: dict[tuple[Limit, ...], list[int]] = {}
+    vms_of: dict[tuple[Limit, ...], list[int]] = {}
     forbids = [limit for limit in limits.forbids if limit in within and limits.forbids[limit][rows].any()]
     bits = np.array([limits.forbids[limit][rows] for limit in forbids], dtype=np.uint64)
     for size in (1, 2):
-        rows, bits = _cover_together(forbids, rows, bits, size, found)
+        rows, bits = _cover_together(forbids, rows, bits, size, vms_of)
     kinds, kind_of = np.unique(bits, axis=1, return_inverse=True)
     for kind in range(kinds.shape[1] if len(rows) else 0):
-        names = tuple(forbids[place] for place in _smallest_cover(kinds[:, kind].tolist()))
-        found.setdefault(names, []).extend(rows[kind_of.ravel() == kind].tolist())
-    return [Conflict(in_order(limits, names), tuple(sorted(vms))) for names, vms in found.items()]
+        names = tuple(forbids[position] for position in _smallest_cover(kinds[:, kind].tolist()))
+        vms_of.setdefault(names, []).extend(rows[kind_of.ravel() == kind].tolist())
+    return [Conflict(in_order(limits, names), tuple(sorted(vms))) for names, vms in vms_of.items()]
 
 
 def _cover_together(
-    forbids: Sequence[Limit], rows: IntArray, bits: np.ndarray, size: int, found: dict[tuple[Limit, ...], list[int]]
+    forbids: Sequence[Limit], rows: IntArray, bits: np.ndarray, size: int, vms_of: dict[tuple[Limit, ...], list[int]]
 ) -> tuple[IntArray, np.ndarray]:
     """Remove the VMs whose options some ``size`` limits all forbid, those of the most common set of limits first."""
     sets = list(itertools.combinations(range(len(forbids)), size))
-    covered = {one: np.flatnonzero(np.bitwise_or.reduce(bits[list(one)], axis=0) == EVERY_OPTION) for one in sets}
-    covered = {one: vms for one, vms in covered.items() if len(vms)}
+    covered = {
+        positions: np.flatnonzero(np.bitwise_or.reduce(bits[list(positions)], axis=0) == EVERY_OPTION)
+        for positions in sets
+    }
+    covered = {positions: vms for positions, vms in covered.items() if len(vms)}
     left = np.ones(len(rows), dtype=np.bool_)
     while covered:
-        best = max(covered, key=lambda one: (int(left[covered[one]].sum()), [-place for place in one]))
+        best = max(
+            covered, key=lambda positions: (int(left[covered[positions]].sum()), [-position for position in positions])
+        )
         mine = covered[best][left[covered[best]]]
         if not len(mine):
             break
-        found.setdefault(tuple(forbids[place] for place in best), []).extend(rows[mine].tolist())
+        vms_of.setdefault(tuple(forbids[position] for position in best), []).extend(rows[mine].tolist())
         left[mine] = False
         del covered[best]
     return rows[left], bits[:, left]
@@ -180,8 +185,8 @@ class _CoverSearch:
             return chosen
         if len(chosen) == size or self.nodes > MAX_NODES:
             return None
-        for place in min(self._candidates(covered), key=len):
-            deeper = self.extend((*chosen, place), covered | self.masks[place], size)
+        for position in min(self._candidates(covered), key=len):
+            deeper = self.extend((*chosen, position), covered | self.masks[position], size)
             if deeper is not None:
                 return deeper
         return None
@@ -189,14 +194,14 @@ class _CoverSearch:
     def _candidates(self, covered: int) -> list[list[int]]:
         """Positions of the masks that forbid each open option; one of each list must be in the set."""
         open_options = [t for t in range(NUM_OPTIONS) if not covered >> t & 1]
-        return [[place for place, mask in enumerate(self.masks) if mask >> t & 1] for t in open_options]
+        return [[position for position, mask in enumerate(self.masks) if mask >> t & 1] for t in open_options]
 
 
 def _irreducible_cover(masks: Sequence[int]) -> tuple[int, ...]:
     """Positions of masks whose union is every option, and none of which can be left out."""
     left = list(range(len(masks)))
-    for place in range(len(masks)):
-        others = [other for other in left if other != place]
+    for position in range(len(masks)):
+        others = [other for other in left if other != position]
         if np.bitwise_or.reduce(np.array([masks[other] for other in others], dtype=np.uint64)) == EVERY_OPTION:
             left = others
     return tuple(left)

@@ -152,7 +152,7 @@ class CountingModel:
             tuple(h for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist() if h in self._gates)
             for v in self.vms.tolist()
         ]
-        return np.array([numbers.setdefault(one, len(numbers)) for one in sets], dtype=np.int64)
+        return np.array([numbers.setdefault(gate_set, len(numbers)) for gate_set in sets], dtype=np.int64)
 
     def _build(self) -> None:
         """Build the model; this is its table of contents."""
@@ -297,10 +297,10 @@ class CountingModel:
             held = int(instance.unknown[k, t]) + sum(members)
             room = instance.vms_per_existing_policy * int(instance.existing[k, t])
             self.model.add(held <= room + per_policy * self.writes[k, t])
-        for limit, one in self.limits.write_limits.items():
+        for limit, write_limit in self.limits.write_limits.items():
             if limit in self.kept:
-                counted = [w for (k, _), w in self.writes.items() if k in one.keys]
-                self._add(sum(counted) <= one.limit + self._gives(limit), limit)
+                counted = [w for (k, _), w in self.writes.items() if k in write_limit.keys]
+                self._add(sum(counted) <= write_limit.limit + self._gives(limit), limit)
         if self.limits.policies in self.kept:
             self._keep_room(cells, most)
 
@@ -399,10 +399,10 @@ class CountingModel:
 
 def _policy_of_vms(instance: Instance) -> IntArray:
     """Index of the policy of each VM; shape (V,)."""
-    policy = np.full(instance.num_vms, -1, dtype=np.int64)
-    for number, one in enumerate(instance.policies):
-        policy[list(one.vms)] = number
-    return policy
+    policy_of = np.full(instance.num_vms, -1, dtype=np.int64)
+    for number, policy in enumerate(instance.policies):
+        policy_of[list(policy.vms)] = number
+    return policy_of
 
 
 def stuck(forbidden: Bits) -> IntArray:

@@ -38,13 +38,13 @@ def forbid_rings(m: CountingModel, options: IntArray) -> bool:
     """
     if m.giving is not None or not m.writes:
         return False
-    writes, found = _Writes(m), False
+    writes, any_ring = _Writes(m), False
     for k, cells in list(writes.rings(options)):
         members = np.flatnonzero((m.instance.key == k) & np.isin(m.instance.today, list(cells)))
         if np.isin(members, m.vms).all():
             writes.make_room(k, cells, np.unique(m.group_of[np.isin(m.vms, members)]).tolist())
-            found = True
-    return found
+            any_ring = True
+    return any_ring
 
 
 class _Writes:

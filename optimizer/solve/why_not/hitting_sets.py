@@ -40,7 +40,7 @@ def smallest_hitting_set(
         model.add_bool_or([~chosen[element] if element in elements else chosen[element] for element in universe])
     # One additional element outweighs every preference among sets of the same size.
     weight = len(universe) ** 2 + 1
-    model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))
+    model.minimize(sum((weight + rank) * chosen[element] for rank, element in enumerate(universe)))
     return _chosen(model, chosen)
 
 

@@ -79,18 +79,18 @@ def loosened_set(limits: Limits, feasibility: Feasibility, names: frozenset[Limi
     now, waiting, options = limits, names, None
     for limit in in_order(limits, names):
         waiting -= {limit}
-        found = _loosen(now, Feasibility(now, feasibility.budget), limit, frozenset(now.all) - waiting)
-        if found is None:
+        changed = _loosen(now, Feasibility(now, feasibility.budget), limit, frozenset(now.all) - waiting)
+        if changed is None:
             return None
-        changes += found.changes
-        options = found.options
-        now = loosened(now, found.changes)
+        changes += changed.changes
+        options = changed.options
+        now = loosened(now, changed.changes)
     return None if options is None else Changed(tuple(changes), options)
 
 
 def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
-    place = {limit: number for number, limit in enumerate(limits.all)}
-    return tuple(sorted(changes, key=lambda change: place[change.limit]))
+    rank = {limit: number for number, limit in enumerate(limits.all)}
+    return tuple(sorted(changes, key=lambda change: rank[change.limit]))
 
 
 def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
@@ -132,24 +132,24 @@ def _shortest_within(limits: Limits, feasibility: Feasibility, limit: Limit, kep
 
     A longer one allows everything that a shorter one does, so each answer rules out half of the values.
     """
-    was, values = limits.within(limit), limits.longer_within(limit)
-    found = _holds(limits, feasibility, Change(limit, was, values[-1]), kept) if values else None
+    present, values = limits.within(limit), limits.longer_within(limit)
+    shortest = _holds(limits, feasibility, Change(limit, present, values[-1]), kept) if values else None
     low, high = 0, len(values) - 1
-    while found is not None and low < high:
+    while shortest is not None and low < high:
         middle = (low + high) // 2
-        less = _holds(limits, feasibility, Change(limit, was, values[middle]), kept)
-        found, low, high = (found, middle + 1, high) if less is None else (less, low, middle)
-    return found
+        less = _holds(limits, feasibility, Change(limit, present, values[middle]), kept)
+        shortest, low, high = (shortest, middle + 1, high) if less is None else (less, low, middle)
+    return shortest
 
 
 def _least_amounts(
-    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit], was: float
+    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit], amount: float
 ) -> Iterator[float]:
     """Yield amounts below which the limit cannot hold: from the parts (maximum, or sum of moves), then from all."""
     concerned = feasibility.concerned(others | {limit})
     if limit.kind in (LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
         least = feasibility.least(others, limit, "amount", concerned)
-        yield int(was) + (1 if least is None else max(int(least[0]), 1))
+        yield int(amount) + (1 if least is None else max(int(least[0]), 1))
         return
     local = [other for other in others | {limit} if other.kind not in GLOBAL_KINDS]
     parts = [*feasibility.parts(local, concerned)]
@@ -161,7 +161,7 @@ def _least_amounts(
     if limit.kind is LimitKind.MAX_MOVES:
         yield int(sum(amounts)) + len(alone)
     elif limit.kind is LimitKind.RULE:
-        yield int(was + max(amounts, default=0))
+        yield int(amount + max(amounts, default=0))
     else:
         yield _rounded_up(max([*amounts, *_increases_alone(limits, limit, others, alone)], default=0.0))
         yield from _least_together(feasibility, limit, others, concerned)
@@ -195,13 +195,13 @@ def _fewest_vms(
 ) -> Iterator[IntArray]:
     """Yield the fewest VMs that a rule has to exempt: part by part, then with the limits that couple the parts."""
     concerned = feasibility.concerned(others | {limit})
-    local = [one for one in others if one.kind not in GLOBAL_KINDS]
+    local = [least for least in others if least.kind not in GLOBAL_KINDS]
     parts = [*feasibility.parts([*local, limit], concerned)]
-    found = [feasibility.least(local, limit, "vms", part) for part in parts]
+    of_parts = [feasibility.least(local, limit, "vms", part) for part in parts]
     alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
     hopeless = alone[~open_options(limits.forbidden(others | {limit}))[alone].any(axis=1)]
-    if all(one is not None for one in found):
-        yield np.sort(np.concatenate([hopeless, *(one[1] for one in found if one is not None)]))
+    if all(least is not None for least in of_parts):
+        yield np.sort(np.concatenate([hopeless, *(least[1] for least in of_parts if least is not None)]))
     together = feasibility.least(others, limit, "vms", concerned)
     if together is not None:
         yield together[1]
@@ -209,23 +209,23 @@ def _fewest_vms(
 
 def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Changed | None:
     """Enlarge a change until the kept limits can hold; None if that was not shown."""
-    found = _holds(limits, feasibility, change, kept)
-    if found is not None:
-        return found
+    enough = _holds(limits, feasibility, change, kept)
+    if enough is not None:
+        return enough
     if change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
         return None
     low = high = change.to
     for doubling in range(MAX_DOUBLINGS):
         high = low + 2**doubling
-        found = _holds(limits, feasibility, Change(change.limit, change.was, high), kept)
-        if found is not None:
+        enough = _holds(limits, feasibility, Change(change.limit, change.was, high), kept)
+        if enough is not None:
             break
         low = high
-    while found is not None and high - low > 1:
+    while enough is not None and high - low > 1:
         middle = (low + high) // 2
         less = _holds(limits, feasibility, Change(change.limit, change.was, middle), kept)
-        found, low, high = (found, middle, high) if less is None else (less, low, middle)
-    return found
+        enough, low, high = (enough, middle, high) if less is None else (less, low, middle)
+    return enough
 
 
 def _holds(limits: Limits, feasibility: Feasibility, tried: Change, kept: frozenset[Limit]) -> Changed | None:

@@ -190,7 +190,9 @@ class NoSchedule(StrictModel):
     @property
     def first_step(self) -> str:
         """Advice for the case that only the limit on moves is in the way; empty otherwise."""
-        with_moves = [any(limit.kind is LimitKind.MAX_MOVES for limit in one.limits) for one in self.conflicts]
+        with_moves = [
+            any(limit.kind is LimitKind.MAX_MOVES for limit in conflict.limits) for conflict in self.conflicts
+        ]
         if not with_moves or not all(with_moves):
             return ""
         return (
@@ -204,7 +206,9 @@ class NoSchedule(StrictModel):
 
     def exemptions(self, most: int) -> list[NamedChange]:
         """Changes in the first ``most`` ways out that exempt VMs from a rule, each once, in their order."""
-        changes = [change for one in self.relaxations[:most] for change in one.changes if change.action == "exempt"]
+        changes = [
+            change for way_out in self.relaxations[:most] for change in way_out.changes if change.action == "exempt"
+        ]
         return list({(change.limit.name, change.vms): change for change in changes}.values())
 
 
@@ -276,40 +280,44 @@ class Names:
             complete=diagnosis.complete,
         )
 
-    def conflict(self, one: Conflict, circumstances: tuple[str, ...] = ()) -> NamedConflict:
+    def conflict(self, conflict: Conflict, circumstances: tuple[str, ...] = ()) -> NamedConflict:
         """A conflict with names, and with the circumstances that make its rules hard to keep."""
         return NamedConflict(
-            limits=tuple(map(_named, one.limits)),
-            vms=self._vms(one.vms),
-            vm_ids=tuple(self._inventory.items[row].vm_id for row in one.vms),
-            smallest=one.smallest,
-            irreducible=one.irreducible,
+            limits=tuple(map(_named, conflict.limits)),
+            vms=self._vms(conflict.vms),
+            vm_ids=tuple(self._inventory.items[row].vm_id for row in conflict.vms),
+            smallest=conflict.smallest,
+            irreducible=conflict.irreducible,
             circumstances=circumstances,
         )
 
-    def relaxation(self, one: Relaxation) -> NamedRelaxation:
+    def relaxation(self, relaxation: Relaxation) -> NamedRelaxation:
         """A way out, with names."""
         return NamedRelaxation(
-            changes=tuple(map(self._change, one.changes)), plan=_plan(one.effect), minimal=one.minimal
+            changes=tuple(map(self._change, relaxation.changes)),
+            plan=_plan(relaxation.effect),
+            minimal=relaxation.minimal,
         )
 
     def _vms(self, rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(self._inventory.vm(self._inventory.items[row]).name for row in rows)
 
-    def _change(self, one: Change) -> NamedChange:
-        action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
-        rule = self._by_name.get(one.limit.name) if one.limit.kind is LimitKind.RULE else None
+    def _change(self, change: Change) -> NamedChange:
+        action: Literal["drop", "set", "exempt"] = "exempt" if change.vms else "drop" if change.to is None else "set"
+        rule = self._by_name.get(change.limit.name) if change.limit.kind is LimitKind.RULE else None
         setting: Literal["", "max_concurrent", "within"] = ""
         if rule is not None and action == "set":
             setting = "max_concurrent" if rule.within is None else "within"
         return NamedChange(
-            limit=_named(one.limit),
+            limit=_named(change.limit),
             action=action,
             setting=setting,
-            was=one.was,
-            to=one.to,
-            vms=self._vms(one.vms),
-            write=except_as_toml(exempted(rule, self._inventory, one.vms)) if rule is not None and one.vms else "",
+            was=change.was,
+            to=change.to,
+            vms=self._vms(change.vms),
+            write=except_as_toml(exempted(rule, self._inventory, change.vms))
+            if rule is not None and change.vms
+            else "",
         )
 
 
@@ -344,7 +352,7 @@ def describe(answer: NoSchedule) -> str:
 def ways_out_lines(answer: NoSchedule) -> list[str]:
     """The cheapest ways out, in lines of at most 100 characters; empty if none is known."""
     lines = ["changes that make a schedule possible, the cheapest first:"] if answer.relaxations else []
-    lines += [f"  {one.sentence}" for one in answer.relaxations[:RELAXATIONS_SAID]]
+    lines += [f"  {way_out.sentence}" for way_out in answer.relaxations[:RELAXATIONS_SAID]]
     return [piece for line in lines for piece in _folded(line)]
 
 

@@ -118,11 +118,11 @@ class Unsolved:
             relaxed = loosened(self._problem_of(self._inventory, rules).limits, changes).instance
             return effect_of_plan(relaxed, lighter.within(clock.left()).share(1 / RELAXATIONS_TO_TIME), near)
 
-        def told(one: Conflict | Relaxation) -> None:
-            tell(self._names.conflict(one) if isinstance(one, Conflict) else self._names.relaxation(one))
+        def report(reason: Conflict | Relaxation) -> None:
+            tell(self._names.conflict(reason) if isinstance(reason, Conflict) else self._names.relaxation(reason))
 
         halfway = search.share(1 / 2).deadline()
-        return diagnose(self._limits, judge, Budget(CONFLICT_WORK * search.effort, halfway), told)
+        return diagnose(self._limits, judge, Budget(CONFLICT_WORK * search.effort, halfway), report)
 
     def _circumstances(self, diagnosis: Diagnosis, search: Search) -> list[tuple[str, ...]]:
         """Properties of the VMs' backups that contribute to each conflict."""

@@ -109,12 +109,12 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = igno
         Called with every conflict and every way out as it is found.
     """
     feasibility = Feasibility(limits, budget)
-    found, outcome = first_conflicts(limits, feasibility)
+    known, outcome = first_conflicts(limits, feasibility)
     if outcome is Outcome.FEASIBLE:
         return Diagnosis(outcome)
-    for conflict in found:
+    for conflict in known:
         tell(conflict)
-    search = _WaysOut(limits, feasibility, judge, tell, found)
+    search = _WaysOut(limits, feasibility, judge, tell, known)
     with budget.at_most(SHARE_OF_SETS * budget.whole):
         complete = search.search()
     conflicts: list[Conflict] = []
@@ -123,7 +123,7 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = igno
     if search.conflicts:
         with budget.at_most(SHARE_OF_PROOF * budget.whole):
             first, *rest = smallest_first(limits, feasibility, search.conflicts, search.corrections)
-            conflicts = [first, *(one for one in rest if one.irreducible)]
+            conflicts = [first, *(other for other in rest if other.irreducible)]
     return Diagnosis(outcome, tuple(conflicts), search.relaxations(), complete)
 
 
@@ -214,7 +214,7 @@ class _WaysOut:
         for limit in self.limits.all:
             if self.feasibility.budget.over or len(self._ways) >= MAX_SETS:
                 return
-            if self.corrections and all(limit in one for one in self.corrections):
+            if self.corrections and all(limit in correction for correction in self.corrections):
                 self._grow(frozenset([limit]))
 
     def _grow(self, first: frozenset[Limit]) -> None:
@@ -257,17 +257,19 @@ class _WaysOut:
             if self.feasibility.budget.over:
                 return
             changed = loosened_set(self.limits, self.feasibility, way.limits)
-            if changed is None or any(changed.changes == one.changes for one in self.relaxations()):
+            if changed is None or any(changed.changes == other.changes for other in self.relaxations()):
                 continue
             effect = self.judge(changed.changes, changed.options)
             if effect is not None:
-                found = Relaxation(changed.changes, effect, way.relaxation.minimal)
-                self._loosened.append(found)
-                self.tell(found)
+                relaxation = Relaxation(changed.changes, effect, way.relaxation.minimal)
+                self._loosened.append(relaxation)
+                self.tell(relaxation)
 
     def relaxations(self) -> tuple[Relaxation, ...]:
         """Every way out, in the order of the cost of the plan that it makes possible."""
         to_spare = [way for way in self._ways if any(other.limits < way.limits for other in self._ways)]
-        found = [*(way.relaxation for way in self._ways if way not in to_spare), *self._loosened]
-        found.sort(key=lambda one: (round(one.effect.cost, 2), sum(change.drops for change in one.changes)))
-        return tuple(found)
+        ways_out = [*(way.relaxation for way in self._ways if way not in to_spare), *self._loosened]
+        ways_out.sort(
+            key=lambda way_out: (round(way_out.effect.cost, 2), sum(change.drops for change in way_out.changes))
+        )
+        return tuple(ways_out)

@@ -97,41 +97,41 @@ def price_limits(
     num_rounds, seed
         Rounds of annealing for each limit, and random seed.
     """
-    found = []
-    for one in _binding(limits, options):
-        saves, before, after = _price(limits.instance, one, options, num_rounds, seed)
+    prices = []
+    for binding in _binding(limits, options):
+        saves, before, after = _price(limits.instance, binding, options, num_rounds, seed)
         old, new = evaluate(limits.instance, before), evaluate(limits.instance, after)
         rows = np.arange(limits.instance.num_vms)
         risk_change = limits.instance.risk[rows, after] - limits.instance.risk[rows, before]
-        found.append(
+        prices.append(
             LimitPrice(
-                limit=one.limit,
-                vault=one.vault,
-                was=one.was,
-                to=one.to,
+                limit=binding.limit,
+                vault=binding.vault,
+                was=binding.was,
+                to=binding.to,
                 saves=saves,
                 at_risk_change=float(risk_change.sum()),
                 overlaps_change=new.overlaps - old.overlaps,
                 options=after,
             )
         )
-    return tuple(sorted(found, key=lambda price: -price.saves))
+    return tuple(sorted(prices, key=lambda price: -price.saves))
 
 
 def _price(
-    instance: Instance, one: _Loosened, options: IntArray, num_rounds: int, seed: int
+    instance: Instance, binding: _Loosened, options: IntArray, num_rounds: int, seed: int
 ) -> tuple[float, IntArray, IntArray]:
     """Saving of the loosened limit, the schedule that it is compared with, and the schedule that needs it loosened."""
     base = options
     for attempt in range(MAX_RESTARTS):
-        base = search(instance, base, one.concerned, num_rounds, seed + attempt)
-        found = search(one.instance, base, one.concerned, num_rounds, seed + attempt)
-        saves = evaluate(instance, base).total - evaluate(instance, found).total
+        base = search(instance, base, binding.concerned, num_rounds, seed + attempt)
+        better = search(binding.instance, base, binding.concerned, num_rounds, seed + attempt)
+        saves = evaluate(instance, base).total - evaluate(instance, better).total
         if saves <= NOTHING:
             return 0.0, base, base
-        if not is_feasible(instance, found):
-            return saves, base, found
-        base = found
+        if not is_feasible(instance, better):
+            return saves, base, better
+        base = better
     return 0.0, base, base
 
 
@@ -152,7 +152,7 @@ def search(instance: Instance, options: IntArray, concerned: BoolArray, num_roun
     part = replace(instance, movable=instance.movable & concerned)
     annealed = anneal(part, options, num_rounds, seed)
     settled = improve_single_moves(instance, annealed)
-    best = min((settled, annealed, options), key=lambda one: evaluate(instance, one).total)
+    best = min((settled, annealed, options), key=lambda candidate: evaluate(instance, candidate).total)
     return best if is_feasible(instance, best) else options
 
 
@@ -202,9 +202,9 @@ def _limits_on_risk(limits: Limits) -> Iterator[_Loosened]:
             yield replace(wider, concerned=np.asarray(np.isin(instance.key, instance.key[grown])))
 
 
-def _one_more(limits: Limits, limit: Limit, was: float, to: float, concerned: BoolArray) -> _Loosened:
-    relaxed = loosened(limits, [Change(limit, was, to)]).instance
-    return _Loosened(limit, None, was, to, relaxed, concerned)
+def _one_more(limits: Limits, limit: Limit, amount: float, to: float, concerned: BoolArray) -> _Loosened:
+    relaxed = loosened(limits, [Change(limit, amount, to)]).instance
+    return _Loosened(limit, None, amount, to, relaxed, concerned)
 
 
 def _full_vaults(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
