@@ -25,11 +25,11 @@ order, they are increased by the charge for the peak, which never falls with the
 of policies, the cheapest prefix is tried. The row problem is the minimum of a convex function over ``n`` in
 ``[0, min(size, cap)]``.
 
-A cut (:mod:`optimizer.solve.bound.cuts`) has two sides of VMs, no two of which may be at options that clash. The
-options of its first side are nested by what they clash with. So among the options that a schedule uses there, one
-clashes with everything that any of them clashes with. Its row in the clash matrix is some position of the cut, and
-both sides are at options of that position. Give each VM of a cut a copy of its choice. A schedule remains a schedule
-with the copies at the VM's own option, and
+A cut (:mod:`optimizer.solve.bound.cuts`) has two sides of VMs. No VM of one side may be at an option that clashes with
+one of a VM of the other side. The options of its first side are nested by what they clash with. So among the options
+that a schedule uses there, one clashes with everything that any of them clashes with. Its row in the clash matrix is
+some position of the cut, and both sides are at options of that position. Give each VM of a cut a copy of its choice. A
+schedule remains a schedule with the copies at the VM's own option, and
 
     ``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] - x[v, t])``
 
@@ -263,7 +263,7 @@ def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> 
 
 
 class Climb:
-    """An ascent of the dual in cycles, each of which continues from the best multipliers so far.
+    """An ascent of the dual in cycles. Each cycle continues from the best multipliers so far.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from optimizer.solve.problem.cost import row_counts
 from optimizer.solve.problem.instance import NO_CAP, Instance
 
 NUM_STAGES = 6
-"""Number of stages. A chain of VMs of which each makes room for the next one needs a stage for each VM."""
+"""Number of stages. A chain of VMs in which each makes room for the next one needs a stage for each VM."""
 
 MOST_FREE = 40
 """Maximum number of VMs that are free at once."""
@@ -50,7 +50,7 @@ class _Moves:
     options: dict[int, list[int]]
 
     def left(self, v: int, stage: int) -> list[cp_model.IntVar]:
-        """Variables of which one is 1 if a VM has moved by the end of a stage; empty before the first."""
+        """Variables, one for each start; one is 1 if a VM has moved by the end of a stage. Empty before the first."""
         return [self.done[v, t, stage] for t in self.options[v]] if stage >= 0 else []
 
 

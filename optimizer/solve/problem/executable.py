@@ -6,7 +6,7 @@ start, it would be backed up at a time that is not part of the plan. After every
 VMs than its limit, and no vault may hold more policies than its limit.
 
 Condition. Consider one twin key. Its *cells* are the starts; the *room* of a cell is the number of VMs that its
-policies of today could still take. Suppose that the edits and creations are chosen. Nothing stands in their way, so
+policies of today could still take. Suppose that the edits and creations are chosen. Nothing prevents them, so
 make them first and count the room after them. An edited policy takes its free places away from its old start, where no
 VM may arrive before the edit, and brings ``limit of a new policy - its VMs`` places to the new start. A new policy
 brings its limit. What remains are VMs that are assigned one by one. Draw an arrow from the old to the new start of
@@ -504,7 +504,7 @@ def _close_rings(cells: _Cells) -> int:
     for t in range(NUM_OPTIONS):
         opened[t] = 0
     for t in range(NUM_OPTIONS):
-        # Condition 2 of the module's docstring: only a group with balanced cells, none of which has room, is a ring
+        # Condition 2 of the module's docstring: only a group with balanced cells and without any room is a ring
         # that needs one more policy.
         if cells.surplus[t] != 0 or cells.room[t] > 0:
             opened[_root(parent, t)] = 1

@@ -198,7 +198,7 @@ class _CoverSearch:
 
 
 def _irreducible_cover(masks: Sequence[int]) -> tuple[int, ...]:
-    """Positions of masks whose union is every option, and none of which can be left out."""
+    """Positions of masks whose union is every option; without any one of them, it is not."""
     left = list(range(len(masks)))
     for position in range(len(masks)):
         others = [other for other in left if other != position]

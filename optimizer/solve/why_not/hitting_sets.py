@@ -45,7 +45,7 @@ def smallest_hitting_set(
 
 
 def _chosen(model: cp_model.CpModel, variables: Mapping[T, cp_model.IntVar]) -> frozenset[T] | None:
-    """Elements whose variables are 1 at the optimum of a model; None if there is none."""
+    """Elements whose variables are 1 at the optimum of a model; None if it has no solution."""
     solver = cp_model.CpSolver()
     solver.parameters.catch_sigint_signal = False  # it would end the process without Python's handling of Ctrl-C
     solver.parameters.num_workers = 1

@@ -104,7 +104,7 @@ class NamedChange(StrictModel):
     vms
         Names of the VMs that are exempted.
     write
-        The key ``except`` of the rule with them, as it would then stand in the rules file, in TOML.
+        The key ``except`` of the rule with these VMs, as it would be written in the rules file, in TOML.
     """
 
     limit: NamedLimit

@@ -94,8 +94,8 @@ class Unsolved:
     def not_found(self, search: Search, diagnosis: Diagnosis | None = None) -> NotFoundWithinEffortError:
         """Error for a search that found no schedule and no proof, with the ways out of a diagnosis if there is one."""
         message = (
-            f"no schedule that satisfies the rules was found with effort {search.effort}, and it was not proven that "
-            "there is none; search longer with --effort, or loosen a rule"
+            f"found no schedule that keeps the rules with effort {search.effort}, and could not prove that none "
+            "exists; increase --effort, or loosen a rule"
             + ("" if self._limits.rules.max_moves is None else ", or take a first step toward the rules with --toward")
         )
         return NotFoundWithinEffortError(message, None if diagnosis is None else self._names.answer(diagnosis, ()))
