@@ -114,7 +114,7 @@ def _breaks_only_the_order_of_writes(instance: Instance, options: IntArray) -> b
     """Whether a schedule keeps everything but that no order of writes leads to it."""
     excess = excess_of(instance, options)
     writes = policy_writes(instance, policy_counts(instance, options)).sum(axis=1)
-    over = any(writes[list(keys)].sum() > limit for _, keys, limit in write_groups(instance))
+    over = any(writes[list(limit.keys)].sum() > limit.limit for limit in write_groups(instance))
     only_writes_on_the_way = bool(excess.write_limits) and not over
     others = (*excess.forbidden, *excess.rows, *excess.shut, *(() if only_writes_on_the_way else excess.write_limits))
     return (bool(len(excess.stuck)) or only_writes_on_the_way) and not excess.moves and not others

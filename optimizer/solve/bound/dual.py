@@ -16,7 +16,7 @@ from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.bound.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.bound.dual_services import ServiceArrays, place_services
 from optimizer.solve.compiled import compiled, inlined, inner
-from optimizer.solve.problem.arrays import FORBIDDEN, touched_lists
+from optimizer.solve.problem.arrays import FORBIDDEN, limits_by_key, touched_lists
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.write_groups import write_groups
 
@@ -175,11 +175,8 @@ def dual_arrays(instance: Instance) -> DualArrays:
     placed = place_services(instance)
     touched_begin, touched = touched_lists(placed.touched, len(rows) + len(placed.pair_price))
     no_price, no_room = np.zeros(len(placed.pair_price)), np.zeros(len(placed.pair_price), dtype=np.int64)
-    groups: list[list[int]] = [[] for _ in range(instance.num_keys)]
     limits = write_groups(instance)
-    for number, (_, keys, _) in enumerate(limits):
-        for k in keys:
-            groups[k].append(number)
+    group_begin, group = limits_by_key(instance.num_keys, [limit.keys for limit in limits])
     return DualArrays(
         base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
         today=np.array(instance.today),
@@ -195,9 +192,9 @@ def dual_arrays(instance: Instance) -> DualArrays:
         fair_share=np.concatenate((rows.fair_share, no_room)),
         most=np.concatenate((np.minimum(rows.size, rows.cap), no_room)),
         room=np.maximum(instance.existing * instance.vms_per_existing_policy - instance.unknown, 0),
-        group_begin=np.concatenate(([0], np.cumsum([len(numbers) for numbers in groups]))).astype(np.int64),
-        group=np.array([number for numbers in groups for number in numbers], dtype=np.int64),
-        group_limit=np.array([limit for _, _, limit in limits], dtype=np.float64),
+        group_begin=group_begin,
+        group=group,
+        group_limit=np.array([limit.limit for limit in limits], dtype=np.float64),
         policy_price=np.array([instance.policy_write_price]),
         per_policy=np.array([instance.vms_per_new_policy], dtype=np.int64),
         max_moves=np.array([-1 if instance.max_moves is None else instance.max_moves], dtype=np.int64),

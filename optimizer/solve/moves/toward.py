@@ -10,8 +10,9 @@ and that costs least among these.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +40,10 @@ MOST_RINGS = 5
 
 GRAIN = 1000
 """Number of integer units per unit of weight."""
+
+
+_Kind = tuple[int, int]
+"""Today's start and the start in the step, which the VMs of a kind have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,18 +197,22 @@ class _StepModel:
         today = instance.today.astype(np.int64)
         self.step = ScopedModel(tolerant(instance), Scope(options, today), families, self.cp)
         self.cost = list(self.step.variables.objective)
-        x, y = self.target.variables.x, self.step.variables.x
-        away = [(v, t) for v, t in y if t != today[v]]
-        for assignment in away:
-            self.cp.add_implication(y[assignment], x[assignment])
-            if stay[assignment[0]]:
-                self.cp.add(y[assignment] == 0)
-        later = (steps.months - 1) * steps.moves_per_month
-        self.cp.add(sum(x[assignment] for assignment in away) - sum(y[assignment] for assignment in away) <= later)
+        self._make_moves_of_target(stay)
         self.breach: dict[BrokenAt, cp_model.IntVar] = {}
         self._add_breaches()
         self.violations = sum(round(GRAIN * float(instance.weight[v])) * b for (_, v), b in self.breach.items())
         self.cp.minimize(self.violations)
+
+    def _make_moves_of_target(self, stay: BoolArray) -> None:
+        """Let the step make only moves of the target, none of VMs that stay, and leave few enough for later."""
+        x, y, steps = self.target.variables.x, self.step.variables.x, self.steps
+        away = [(v, t) for v, t in y if t != self.instance.today[v]]
+        for v, t in away:
+            self.cp.add_implication(y[v, t], x[v, t])
+            if stay[v]:
+                self.cp.add(y[v, t] == 0)
+        later = (steps.months - 1) * steps.moves_per_month
+        self.cp.add(sum(x[move] for move in away) - sum(y[move] for move in away) <= later)
 
     def _options(self, targets: Sequence[IntArray]) -> dict[int, list[int]]:
         """Starts of the VMs that move in a target or break a rule; if there are few VMs, all allowed starts."""
@@ -224,11 +233,11 @@ class _StepModel:
                 alone.setdefault(v, []).append(breach.limit.name)
         for v, names in alone.items():
             for name in names:
-                self._breaks(name, v, [self._at(v, int(self.instance.today[v]))])
+                self._breaks(name, v, [self.at(v, int(self.instance.today[v]))])
         self._add_caps()
         self._add_clashes()
 
-    def _at(self, v: int, t: int) -> cp_model.IntVar | None:
+    def at(self, v: int, t: int) -> cp_model.IntVar | None:
         """Variable of a VM at a start; None if the VM is certainly there."""
         return self.step.variables.x.get((v, t))
 
@@ -257,56 +266,47 @@ class _StepModel:
             met = sum(self.step.variables.x[term] for term in self.step.row_terms.get(r, ()))
             most = int(rows.cap[r]) + int(today[r] - rows.cap[r]) * is_over
             self.cp.add(met + int(self.step.fixed_rows[r]) <= most)
+        self._break_caps(over)
+
+    def _break_caps(self, over: Mapping[int, cp_model.IntVar]) -> None:
+        """Let the VMs in a half hour that stays over its cap break the rule."""
+        instance, rows = self.instance, self.instance.rows
         for v in range(instance.num_vms) if over else ():
-            for t in self.step.scope.options.get(v, [int(instance.today[v])]):
+            for t in self._starts(v):
                 for r in instance.touched[instance.vm_class[v], t].tolist():
                     if r in over:
-                        self._breaks(instance.cap_names[rows.group[r]], v, [self._at(v, t), over[r]])
+                        self._breaks(instance.cap_names[rows.group[r]], v, [self.at(v, t), over[r]])
+
+    def _starts(self, v: int) -> Sequence[int]:
+        """Starts that a VM may have in the step: its options, or today's start if it is fixed."""
+        return self.step.scope.options.get(v, [int(self.instance.today[v])])
 
     def _add_clashes(self) -> None:
         """Let two VMs that clash today continue to clash, and break the rule; no other two VMs may clash.
 
         VMs behind a gate that start at ``t0`` today and at ``t`` in the step are of one kind.
         """
-        gates = self.instance.gates
-        kinds: dict[int, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
-        for v, h in _behind(gates):
-            today = int(self.instance.today[v])
-            for t in self.step.scope.options.get(v, [today]):
-                kinds[h][today, t].append(v)
-        standing: dict[tuple[int, tuple[int, int]], cp_model.IntVar | None] = {}
+        gates, kinds = self.instance.gates, self._kinds()
+        standing = _Standing(self)
         for h, other, clash in _opponents(gates):
-            for mine, vms in kinds[h].items():
-                for theirs in kinds[other]:
-                    if not clash[mine[1], theirs[1]]:
-                        continue
-                    somebody = self._somebody(standing, other, theirs, kinds[other][theirs])
-                    if clash[mine[0], theirs[0]]:
-                        for v in vms:
-                            self._breaks(gates.name[h], v, [self._at(v, mine[1]), somebody])
-                    else:
-                        both = (self._somebody(standing, h, mine, vms), somebody)
-                        self.cp.add_bool_or(*(variable.negated() for variable in both if variable is not None))
+            for mine, theirs in itertools.product(kinds[h], kinds[other]):
+                if not clash[mine[1], theirs[1]]:
+                    continue
+                somebody = standing.somebody(other, theirs, kinds[other][theirs])
+                if clash[mine[0], theirs[0]]:
+                    for v in kinds[h][mine]:
+                        self._breaks(gates.name[h], v, [self.at(v, mine[1]), somebody])
+                else:
+                    both = (standing.somebody(h, mine, kinds[h][mine]), somebody)
+                    self.cp.add_bool_or(*(variable.negated() for variable in both if variable is not None))
 
-    def _somebody(
-        self,
-        standing: dict[tuple[int, tuple[int, int]], cp_model.IntVar | None],
-        gate: int,
-        kind: tuple[int, int],
-        vms: Sequence[int],
-    ) -> cp_model.IntVar | None:
-        """Whether some VM of a kind is there; None if one certainly is."""
-        group = (gate, kind)
-        if group not in standing:
-            present = [self._at(v, kind[1]) for v in vms]
-            if any(vm_present is None for vm_present in present):
-                standing[group] = None
-            else:
-                standing[group] = variable = self.cp.new_bool_var(f"standing[{gate},{kind}]")
-                for vm_present in present:
-                    assert vm_present is not None
-                    self.cp.add_implication(vm_present, variable)
-        return standing[group]
+    def _kinds(self) -> Mapping[int, Mapping[_Kind, list[int]]]:
+        """Gate -> kind -> the VMs of this kind behind the gate."""
+        kinds: dict[int, dict[_Kind, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for v, h in _behind(self.instance.gates):
+            for t in self._starts(v):
+                kinds[h][int(self.instance.today[v]), t].append(v)
+        return kinds
 
     def then_by_cost(self, step: Step) -> None:
         """Look for the cheapest step among those that leave no more breaches than the given step."""
@@ -337,3 +337,33 @@ class _StepModel:
             if not any(opened):
                 return None
         return None
+
+
+class _Standing:
+    """Variables that say whether some VM of a kind behind a gate is where the kind is, made when first needed.
+
+    Parameters
+    ----------
+    model
+        The model of the step.
+    """
+
+    def __init__(self, model: _StepModel) -> None:
+        self._model = model
+        self._made: dict[tuple[int, _Kind], cp_model.IntVar | None] = {}
+
+    def somebody(self, gate: int, kind: _Kind, vms: Sequence[int]) -> cp_model.IntVar | None:
+        """Whether some VM of a kind is there; None if one certainly is."""
+        if (gate, kind) not in self._made:
+            present = [self._model.at(v, kind[1]) for v in vms]
+            certain = any(variable is None for variable in present)
+            name = f"standing[{gate},{kind}]"
+            known = [variable for variable in present if variable is not None]
+            self._made[gate, kind] = None if certain else self._any_of(known, name)
+        return self._made[gate, kind]
+
+    def _any_of(self, variables: Sequence[cp_model.IntVar], name: str) -> cp_model.IntVar:
+        any_of = self._model.cp.new_bool_var(name)
+        for variable in variables:
+            self._model.cp.add_implication(variable, any_of)
+        return any_of

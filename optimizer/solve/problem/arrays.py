@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -128,13 +129,21 @@ class Counts(NamedTuple):
 
 
 def _lists(list_of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
-    """Group ``members`` by the value of ``of``; return where each list begins, and the lists."""
+    """Group ``members`` by the number of the list that each is in; return where each list begins, and the lists."""
     order = members[np.argsort(list_of[members], kind="stable")]
     return _int(np.searchsorted(list_of[order], np.arange(count + 1))), _int(order)
 
 
 def _int(values: object) -> IntArray:
     return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def limits_by_key(num_keys: int, keys_of_limits: Sequence[Sequence[int]]) -> tuple[IntArray, IntArray]:
+    """Indices of the limits that count the writes of each key: where each list begins, and the lists."""
+    key = np.array([k for keys in keys_of_limits for k in keys], dtype=np.int64)
+    limit = np.repeat(np.arange(len(keys_of_limits)), [len(keys) for keys in keys_of_limits])
+    order = np.argsort(key, kind="stable")
+    return _int(np.searchsorted(key[order], np.arange(num_keys + 1))), _int(limit[order])
 
 
 def touched_lists(touched: IntArray, num_rows: int) -> tuple[IntArray, IntArray]:
@@ -153,10 +162,7 @@ def pack(instance: Instance) -> Arrays:
     key_begin, key_vms = _lists(instance.key, movable, instance.num_keys)
     service_begin, service_vms = _lists(instance.service, movable, num_services)
     touched_begin, touched = touched_lists(instance.touched, len(rows))
-    limits_of_key: list[list[int]] = [[] for _ in range(instance.num_keys)]
-    for number, limit in enumerate(instance.write_limits):
-        for k in limit.keys:
-            limits_of_key[k].append(number)
+    group_begin, group = limits_by_key(instance.num_keys, [limit.keys for limit in instance.write_limits])
     return Arrays(
         base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
         today=_int(instance.today),
@@ -177,8 +183,8 @@ def pack(instance: Instance) -> Arrays:
         key_vms=key_vms,
         service_begin=service_begin,
         service_vms=service_vms,
-        group_begin=_int(np.concatenate(([0], np.cumsum([len(numbers) for numbers in limits_of_key])))),
-        group=_int([number for numbers in limits_of_key for number in numbers]),
+        group_begin=group_begin,
+        group=group,
         group_limit=_int([limit.limit for limit in instance.write_limits]),
         vm_gate_begin=_int(gates.vm_begin)
         if len(gates.vm_begin) > instance.num_vms

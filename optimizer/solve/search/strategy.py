@@ -162,8 +162,8 @@ class CycleSearch:
         if multipliers is None:
             multipliers = ascend(self.instance, cycle.steps, self._going_on).best
         worth = np.zeros(self.instance.num_keys)
-        for (_, keys, _), tau in zip(write_groups(self.instance), multipliers.tau, strict=True):
-            worth[list(keys)] += tau
+        for limit, tau in zip(write_groups(self.instance), multipliers.tau, strict=True):
+            worth[list(limit.keys)] += tau
         worth = np.maximum(worth, self.instance.policy_write_price)
         rounds = max(1, cycle.rounds_of_any // len(WRITE_PRICES))
         begin, kept = self.best, 0

@@ -120,11 +120,19 @@ def single_vm_conflicts(limits: Limits, within: Collection[Limit]) -> list[Confl
     bits = np.array([limits.forbids[limit][rows] for limit in forbids], dtype=np.uint64)
     for size in (1, 2):
         rows, bits = _cover_together(forbids, rows, bits, size, vms_of)
+    if len(rows):
+        _cover_each_kind(forbids, rows, bits, vms_of)
+    return [Conflict(in_order(limits, names), tuple(sorted(vms))) for names, vms in vms_of.items()]
+
+
+def _cover_each_kind(
+    forbids: Sequence[Limit], rows: IntArray, bits: np.ndarray, vms_of: dict[tuple[Limit, ...], list[int]]
+) -> None:
+    """Find a smallest set of limits for each kind of VMs, those to which each limit forbids the same options."""
     kinds, kind_of = np.unique(bits, axis=1, return_inverse=True)
-    for kind in range(kinds.shape[1] if len(rows) else 0):
+    for kind in range(kinds.shape[1]):
         names = tuple(forbids[position] for position in _smallest_cover(kinds[:, kind].tolist()))
         vms_of.setdefault(names, []).extend(rows[kind_of.ravel() == kind].tolist())
-    return [Conflict(in_order(limits, names), tuple(sorted(vms))) for names, vms in vms_of.items()]
 
 
 def _cover_together(

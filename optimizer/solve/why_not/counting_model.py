@@ -238,16 +238,21 @@ class CountingModel:
         gates = self.instance.gates
         stands = {h: self._stands(groups) for h, groups in self._groups_behind().items()}
         for h, mine in stands.items():
-            literal = self._literal.get(self.limits.gate_limit[h])
-            for at in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
-                other = int(gates.opponent[at])
-                if other < h or other not in stands:
-                    continue  # opposing gates list each other, so each pair comes twice
-                theirs = stands[other]
-                for t, u in np.argwhere(gates.clashes[gates.clash[at]]).tolist():
-                    if t in mine and u in theirs:
-                        clause = [~mine[t], ~theirs[u]]
-                        self.model.add_bool_or(clause if literal is None else [*clause, ~literal])
+            for entry in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
+                other = int(gates.opponent[entry])
+                if other >= h and other in stands:  # opposing gates list each other, so each pair comes twice
+                    clash = np.argwhere(gates.clashes[gates.clash[entry]])
+                    self._exclude(mine, stands[other], clash, self.limits.gate_limit[h])
+
+    def _exclude(
+        self, mine: dict[int, cp_model.IntVar], theirs: dict[int, cp_model.IntVar], clash: IntArray, limit: Limit
+    ) -> None:
+        """Let VMs not be at two options that clash, because of a limit."""
+        literal = self._literal.get(limit)
+        for t, u in clash.tolist():
+            if t in mine and u in theirs:
+                clause = [~mine[t], ~theirs[u]]
+                self.model.add_bool_or(clause if literal is None else [*clause, ~literal])
 
     def _groups_behind(self) -> dict[int, list[int]]:
         """Kept gate -> groups behind it."""
