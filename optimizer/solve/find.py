@@ -79,11 +79,11 @@ def find_schedule(
     prove
         Whether to try to prove that no schedule exists, or to find any, if that is not easy.
     """
-    instance, rest = problem.instance, search
+    instance = problem.instance
     start = begin if near is None or near.keep else _feasible_near(instance, near)
+    rest = search
     if instance.max_moves is not None and not _is_usable(instance, start):
-        start = _best_moves_from_today(instance, search.share(SHARE_OF_START))
-        rest = search.share(1 - SHARE_OF_START)
+        start, rest = _best_moves_from_today(instance, search.share(SHARE_OF_START)), search.share(1 - SHARE_OF_START)
 
     def known() -> IntArray | Outcome | None:
         proven = any_schedule(problem.limits, search) if prove else None

@@ -315,21 +315,12 @@ class Climb:
         done
             Share of the cycle that is over after a step; the rates decay with it. By default, the share of the steps.
         """
-        instance, d, answer, at = self._instance, self.arrays, self._answer, self.best.copy()
-        rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
-        rate_of_sigma = rates.sigma if instance.max_moves is not None else np.zeros(1)
-        steppers = (
-            (_adam(rates.lam), at.lam, answer.lam),
-            (_adam(rates.mu, 0.0), at.mu, answer.mu),
-            (_adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
-            (_adam(rates.tau[: len(at.tau)], 0.0), at.tau, answer.tau),
-            (_adam(rates.kappa), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
-            (_adam(rate_of_sigma, 0.0), sigma, answer.moves),
-        )
+        d, answer, at, sigma = self.arrays, self._answer, self.best.copy(), np.array([self.best.sigma])
+        steppers = self._steppers(num_steps, at, sigma)
         for number in range(1, num_steps + 1):
             # The search for the cheapest starts of services tries all of them. The steps in between reuse the last
             # starts, which gives a subgradient but no bound.
-            exact = not len(answer.services) or number % STEPS_PER_SEARCH == 0 or number == num_steps
+            exact = number % STEPS_PER_SEARCH == 0 or number == num_steps or not len(answer.services)
             value = evaluate(d, at, answer, exact)
             if exact and value > self._value:
                 self._value, self.best = value, at.copy()
@@ -342,6 +333,21 @@ class Climb:
             at.sigma = float(sigma[0])
         # The compiled sums of the steps have rounding errors: the best point is evaluated once more, summed exactly.
         self.bound = max(self.bound, dual_value(d, self.best, answer))
+
+    def _steppers(
+        self, num_steps: int, at: Multipliers, sigma: FloatArray
+    ) -> tuple[tuple[_Adam, FloatArray, FloatArray], ...]:
+        """Step rule, present values and subgradient of each kind of multipliers; ``sigma`` has shape (1,)."""
+        answer, rates = self._answer, _first_rates(self._instance, self.arrays, num_steps)
+        rate_of_sigma = np.zeros(1) if self._instance.max_moves is None else rates.sigma
+        return (
+            (_adam(rates.lam), at.lam, answer.lam),
+            (_adam(rates.mu, 0.0), at.mu, answer.mu),
+            (_adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
+            (_adam(rates.tau[: len(at.tau)], 0.0), at.tau, answer.tau),
+            (_adam(rates.kappa), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
+            (_adam(rate_of_sigma, 0.0), sigma, answer.moves),
+        )
 
 
 def ascend(

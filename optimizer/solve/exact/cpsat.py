@@ -104,15 +104,9 @@ class ScopedModel:
         self.fixed_rows = row_counts(instance, scope.fixed, self.fixed)
         self.fixed_policies = policy_counts(instance, scope.fixed, self.fixed)
         self.row_terms = self._row_terms()
-        self.cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-        for (v, t), x in self.variables.x.items():
-            if instance.counted(v, t):
-                self.cells.setdefault((int(instance.key[v]), t), []).append(x)
+        self.cells = self._cells_of_free_vms()
         self.short = self._short_vaults()
-        for k in np.flatnonzero(np.isin(instance.key_vault, list(self.short))).tolist():
-            # In these vaults, policies of fixed VMs may be edited as well, so their starts may need or lose a policy.
-            for t in np.flatnonzero((self.fixed_policies[k] > 0) | (instance.existing[k] > 0)).tolist():
-                self.cells.setdefault((k, t), [])
+        self._add_cells_of_fixed_vms()
         for family in FAMILIES if families is None else families:
             family(self)
         variables = self.variables
@@ -152,6 +146,21 @@ class ScopedModel:
         for taken in moved:
             self.model.add(taken <= sum(leaving) + sum(written))
         return bool(moved)
+
+    def _cells_of_free_vms(self) -> dict[tuple[int, int], list[cp_model.IntVar]]:
+        """Key and start -> the variables of the free VMs that take a place there."""
+        cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+        for (v, t), x in self.variables.x.items():
+            if self.instance.counted(v, t):
+                cells.setdefault((int(self.instance.key[v]), t), []).append(x)
+        return cells
+
+    def _add_cells_of_fixed_vms(self) -> None:
+        """Add the starts that may need or lose a policy because policies of fixed VMs are edited as well."""
+        instance = self.instance
+        for k in np.flatnonzero(np.isin(instance.key_vault, list(self.short))).tolist():
+            for t in np.flatnonzero((self.fixed_policies[k] > 0) | (instance.existing[k] > 0)).tolist():
+                self.cells.setdefault((k, t), [])
 
     def _row_terms(self) -> dict[int, list[tuple[int, int]]]:
         """Row -> the (v, t) that touch it."""
@@ -391,11 +400,17 @@ def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
     for cell, edits in to.items():
         m.model.add(sum(edits) <= m.variables.writes.get(cell, int(lacking[cell])))
     for cell, edits in off.items():
-        written = m.variables.writes.get(cell, int(lacking[cell]))
-        taken_away = instance.vms_per_existing_policy * sum(edits)
-        held = m.items_without_place(*cell) + sum(m.cells.get(cell, ())) + taken_away
-        m.model.add(held <= instance.vms_per_new_policy * written)
+        _keep_places(m, cell, edits, m.variables.writes.get(cell, int(lacking[cell])))
     return [edit for edits in to.values() for edit in edits]
+
+
+def _keep_places(
+    m: ScopedModel, cell: tuple[int, int], edits: Sequence[cp_model.IntVar], written: cp_model.LinearExprT
+) -> None:
+    """Keep the places at a start that policies leave because they are edited."""
+    taken_away = m.instance.vms_per_existing_policy * sum(edits)
+    held = m.items_without_place(*cell) + sum(m.cells.get(cell, ())) + taken_away
+    m.model.add(held <= m.instance.vms_per_new_policy * written)
 
 
 def _common_starts(m: ScopedModel, policy: ExistingPolicy) -> list[int]:
@@ -435,11 +450,10 @@ def add_order_of_writes(m: ScopedModel) -> None:
         created = sum(var for (key, _), var in m.variables.writes.items() if key == k) - sum(edits)
         any_created = m.model.new_bool_var(f"created[{k}]")
         m.model.add(any_created <= created)
-        for v in members:
-            for t in m.scope.options[v]:
-                if t != instance.today[v]:
-                    edit = m.variables.edits.get((policy_of[v], t))
-                    m.model.add_bool_or(m.variables.x[v, t].negated(), any_created, *(() if edit is None else (edit,)))
+        moves = [(v, t) for v in members for t in m.scope.options[v] if t != instance.today[v]]
+        for v, t in moves:
+            edit = m.variables.edits.get((policy_of[v], t))
+            m.model.add_bool_or(m.variables.x[v, t].negated(), any_created, *(() if edit is None else (edit,)))
 
 
 def add_max_concurrent(m: ScopedModel) -> None:

@@ -192,18 +192,17 @@ class Walk:
         opening = np.where(instance.counted(vms, today), tally.opening_prices(k)[today], 0.0)
         loss = tally.difference(vms, today) + opening
         to_close = tally.leaving_to_close(k)
-        best: _Step | None = None
+        steps: list[_Step] = []
         for option in np.unique(here).tolist():
             mine = np.flatnonzero(here == option)
             mine = mine[np.argsort(loss[mine], kind="stable")]
-            for size in {1, int(to_close[option])} - {0}:
-                if size > len(mine):
-                    continue
+            sizes = [size for size in {1, int(to_close[option])} - {0} if size <= len(mine)]
+            for size in sizes:
                 spared = instance.policy_write_price if size == to_close[option] else 0.0
                 ratio = (float(loss[mine[:size]].sum()) - spared) / size
-                if ratio < BLOCKED / 2 / size and (best is None or -ratio > best.ratio):
-                    best = _Step(-ratio, k, vms[mine[:size]], option)
-        return best
+                if ratio < BLOCKED / 2 / size:
+                    steps.append(_Step(-ratio, k, vms[mine[:size]], option))
+        return max(steps, key=lambda step: step.ratio, default=None)
 
     def _take_return(self, step: _Step, _most_moves: int) -> bool:
         """Move VMs back one at a time, until one would break a limit; return whether any moved."""

@@ -50,25 +50,20 @@ def build_instance(
     recently_moved
         Day of the last move of each VM that was moved before, by VM id.
     """
-    items = inventory.items
-    policies = [inventory.policy(item) for item in items]
+    policies = [inventory.policy(item) for item in inventory.items]
     today = np.array([policy.start for policy in policies], dtype=np.int64)
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
     keys, patterns, key_pattern = _twin_keys(inventory)
     key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     key_vault = np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64)
-    services: dict[str, int] = {}
-    service = np.array(
-        [services.setdefault(inventory.vm(item).service_name, len(services)) for item in items], np.int64
-    )
+    services, service = _services(inventory)
     vm_pattern = key_pattern[key]
 
     builder = RowBuilder(patterns, vm_pattern)
     caps = _cap_groups(inventory, rules)
     weight = item_weights(inventory, rules)
     risk_weight = risk_weights(inventory, weight)
-    timings = [inventory.service_timing[name] for name in services]
-    _add_services(builder, service, timings, weight, rules.prices)
+    _add_services(builder, service, [inventory.service_timing[name] for name in services], weight, rules.prices)
     _add_vaults(builder, key_vault[key], restrictions.allowed, rules.prices.vault_peak)
     _add_caps(builder, caps)
     vm_class, touched = builder.classes()
@@ -109,6 +104,13 @@ def build_instance(
         write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=gates_between(inventory, rules, ~restrictions.movable),
     )
+
+
+def _services(inventory: Inventory) -> tuple[list[str], IntArray]:
+    """Names of the services, and the index of each VM's service; shape (V,)."""
+    numbers: dict[str, int] = {}
+    names = [inventory.vm(item).service_name for item in inventory.items]
+    return list(dict.fromkeys(names)), np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
 
 
 def room_of_vaults(inventory: Inventory, rules: Rules) -> IntArray:

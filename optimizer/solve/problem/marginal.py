@@ -99,23 +99,23 @@ class Marginals:
 
     def used_up(self, v: int, t: int) -> list[Limit]:
         """Limits of the whole plan that leave no room for a VM at an option."""
-        instance, here = self._instance, int(self._options[v])
-        limits = []
-        if here == instance.today[v] != t and self._num_moves >= (
-            instance.num_vms if instance.max_moves is None else instance.max_moves
-        ):
+        instance, limits = self._instance, []
+        moves_away = self._options[v] == instance.today[v] != t
+        if moves_away and instance.max_moves is not None and self._num_moves >= instance.max_moves:
             limits.append(MAX_MOVES)
         if self._policy_prices(v)[t] > 0:
-            k, writes = int(instance.key[v]), self._writes_of_key
-            limits += [
-                Limit(write_limit.name, LimitKind.POLICY_WRITES)
-                for write_limit in instance.write_limits
-                if k in write_limit.keys and writes[list(write_limit.keys)].sum() >= write_limit.limit
-            ]
-            vault = int(instance.key_vault[k])
-            if writes[instance.key_vault == vault].sum() >= instance.vault_room[vault]:
-                limits.append(POLICIES_PER_VAULT)
+            limits += self._full_for_writes(int(instance.key[v]))
         return limits
+
+    def _full_for_writes(self, k: int) -> Iterator[Limit]:
+        """Yield the limits that allow no further policy of a key."""
+        instance, writes = self._instance, self._writes_of_key
+        for write_limit in instance.write_limits:
+            if k in write_limit.keys and writes[list(write_limit.keys)].sum() >= write_limit.limit:
+                yield Limit(write_limit.name, LimitKind.POLICY_WRITES)
+        vault = int(instance.key_vault[k])
+        if writes[instance.key_vault == vault].sum() >= instance.vault_room[vault]:
+            yield POLICIES_PER_VAULT
 
     @cached_property
     def _num_moves(self) -> int:

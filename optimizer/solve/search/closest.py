@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from optimizer.model.arrays import IntArray
@@ -54,12 +56,7 @@ def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.
     """
     if (to == ANYWHERE).all():
         return result
-    choices = [_put_back(instance, result.options, to)]
-    whole = usable_start(instance, np.where(to == ANYWHERE, result.options, to))
-    if whole is not None:
-        choices += [_put_back(instance, improve_single_moves(instance, whole), to), whole]
-    choices = [choices[0], *(options for options in choices[1:] if is_feasible(instance, options))]
-    priced = [(options, evaluate(instance, options)) for options in choices]
+    priced = [(options, evaluate(instance, options)) for options in _choices(instance, result.options, to)]
     cheapest = min(cost.total for _, cost in priced)
 
     def is_good_enough(cost: Cost) -> bool:
@@ -69,6 +66,15 @@ def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.
     good = [(options, cost) for options, cost in priced if is_good_enough(cost)]
     options, _ = max(good, key=lambda choice: (int((choice[0] == to).sum()), -choice[1].total))
     return result.with_schedule(instance, options)
+
+
+def _choices(instance: Instance, options: IntArray, to: IntArray) -> Iterator[IntArray]:
+    """Yield what a search found, and the other schedule with and without improvements, as far as it is feasible."""
+    yield _put_back(instance, options, to)
+    whole = usable_start(instance, np.where(to == ANYWHERE, options, to))
+    if whole is not None:
+        improved = _put_back(instance, improve_single_moves(instance, whole), to)
+        yield from (choice for choice in (improved, whole) if is_feasible(instance, choice))
 
 
 def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:

@@ -116,7 +116,6 @@ class _Solving:
 
     def result(self) -> Solved:
         """Work until the gap is closed, or effort or time is used up."""
-        clock = self._task.clock
         for cycle in self._cycles:
             self._climb_and_search(cycle)
             if not self._done(cycle, self._bound):
@@ -125,10 +124,14 @@ class _Solving:
             if self._done(cycle, self._bound):
                 break
         self._standing.finish()
+        return self._answer()
+
+    def _answer(self) -> Solved:
+        """The best schedule with its bound."""
+        clock, within = self._task.clock, self._within(self._task.search.gap, self._bound)
         cost, bound = evaluate(self._task.instance, self._search.best), self._bound
         if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
             bound = min(bound, cost.total)  # a larger excess means that the bound is wrong: the verifier must see it
-        within = self._within(self._task.search.gap, self._bound)
         return Solved(
             options=self._search.best,
             cost=cost,

@@ -7,7 +7,7 @@ decides how many of them start where. It contains no prices, only what decides w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -327,28 +327,43 @@ class CountingModel:
 
         A start that policies leave may need other policies, new or edited, as any other start may.
         """
-        instance = self.instance
-        policy = self.policy_of[self.vms]
-        groups = {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
+        policies = self.instance.policies
         by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
         by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-        editable = [p for p, policy in enumerate(instance.policies) if policy.editable or policy.editable_unpinned]
+        groups = self._groups_of_policies()
+        editable = [p for p, policy in enumerate(policies) if policy.editable or policy.editable_unpinned]
         for p, (k, t) in itertools.product(editable, writes):
-            moved, mine = instance.policies[p], groups.get(p, ())
-            if k != moved.key or t == moved.option or any((g, t) not in self.n for g in mine):
+            mine = groups.get(p, ())
+            if k != policies[p].key or t == policies[p].option or any((g, t) not in self.n for g in mine):
                 continue
             edit = self.edits[p, t] = self.model.new_bool_var("")
             for g in mine:
                 self.model.add(self.n[g, t] >= self.size[g] * edit)
             by_target.setdefault((k, t), []).append(edit)
-            by_source.setdefault((k, moved.option), []).append(edit)
+            by_source.setdefault((k, policies[p].option), []).append(edit)
         for cell, edits in by_target.items():
             self.model.add(sum(edits) <= writes[cell])
-        for (k, t), edits in by_source.items():
-            held = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
-            room = instance.vms_per_existing_policy * (int(instance.existing[k, t]) - sum(edits))
-            self.model.add(held <= room + instance.vms_per_new_policy * writes.get((k, t), 0))
+        for cell, edits in by_source.items():
+            self._keep_places(cell, cells.get(cell, []), edits, writes.get(cell, 0))
         return [edit for edits in by_target.values() for edit in edits]
+
+    def _groups_of_policies(self) -> dict[int, list[int]]:
+        """Policy -> groups of its VMs in the model."""
+        policy = self.policy_of[self.vms]
+        return {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
+
+    def _keep_places(
+        self,
+        cell: tuple[int, int],
+        members: Sequence[cp_model.IntVar],
+        edits: Sequence[cp_model.IntVar],
+        written: cp_model.IntVar | int,
+    ) -> None:
+        """Keep the places at a start that policies leave because they are edited."""
+        instance = self.instance
+        held = int(instance.unknown[cell]) + sum(members)
+        room = instance.vms_per_existing_policy * (int(instance.existing[cell]) - sum(edits))
+        self.model.add(held <= room + instance.vms_per_new_policy * written)
 
     @property
     def num_constraints(self) -> int:

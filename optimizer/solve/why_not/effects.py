@@ -51,11 +51,15 @@ def effect_of_plan(instance: Instance, search: Search, near: IntArray | None = N
     def known() -> IntArray | None:
         return None if near is None else usable_start(instance, near)
 
-    no_time = search.time_limit_seconds is not None and search.time_limit_seconds <= 0
-    answer = None if no_time else solve(instance, search, fallback=known)
-    options = answer.options if isinstance(answer, Solved) else known() if no_time else None
-    if options is None or not is_feasible(instance, options):
-        return None
+    if search.time_limit_seconds is not None and search.time_limit_seconds <= 0:
+        options = known()
+    else:
+        answer = solve(instance, search, fallback=known)
+        options = answer.options if isinstance(answer, Solved) else None
+    return None if options is None or not is_feasible(instance, options) else _effect(instance, options)
+
+
+def _effect(instance: Instance, options: IntArray) -> Effect:
     cost = evaluate(instance, options)
     at_risk = float(instance.risk[np.arange(instance.num_vms), options].sum())
     return Effect(cost.total, at_risk, cost.overlaps, cost.num_moves, cost.writes)

@@ -210,22 +210,28 @@ def _fewest_vms(
 def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Changed | None:
     """Enlarge a change until the kept limits can hold; None if that was not shown."""
     enough = _holds(limits, feasibility, change, kept)
-    if enough is not None:
+    if enough is not None or change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
         return enough
-    if change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
-        return None
-    low = high = change.to
-    for doubling in range(MAX_DOUBLINGS):
-        high = low + 2**doubling
+    low = change.to
+    for high in (change.to + 2**doubling - 1 for doubling in range(1, MAX_DOUBLINGS + 1)):
         enough = _holds(limits, feasibility, Change(change.limit, change.was, high), kept)
         if enough is not None:
-            break
+            return _least_between(limits, feasibility, enough, low, kept)
         low = high
-    while enough is not None and high - low > 1:
+    return None
+
+
+def _least_between(
+    limits: Limits, feasibility: Feasibility, enough: Changed, low: float, kept: frozenset[Limit]
+) -> Changed | None:
+    """Smallest amount that is enough, above ``low``, which is not, up to that of a change that is enough."""
+    (change,) = enough.changes
+    best, high = enough, change.to
+    while high is not None and high - low > 1:
         middle = (low + high) // 2
         less = _holds(limits, feasibility, Change(change.limit, change.was, middle), kept)
-        enough, low, high = (enough, middle, high) if less is None else (less, low, middle)
-    return enough
+        best, low, high = (best, middle, high) if less is None else (less, low, middle)
+    return best
 
 
 def _holds(limits: Limits, feasibility: Feasibility, tried: Change, kept: frozenset[Limit]) -> Changed | None:

@@ -10,7 +10,7 @@ from optimizer.errors import OptimizerError
 from optimizer.model.exemptions import except_as_toml, exempted
 from optimizer.model.inventory import Inventory
 from optimizer.model.phrases import count_vms, listed, some_of
-from optimizer.model.rules import Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.strict import StrictModel
 from optimizer.solve.problem.limits import Limit, LimitKind
 from optimizer.solve.why_not.changes import Change
@@ -305,13 +305,10 @@ class Names:
     def _change(self, change: Change) -> NamedChange:
         action: Literal["drop", "set", "exempt"] = "exempt" if change.vms else "drop" if change.to is None else "set"
         rule = self._by_name.get(change.limit.name) if change.limit.kind is LimitKind.RULE else None
-        setting: Literal["", "max_concurrent", "within"] = ""
-        if rule is not None and action == "set":
-            setting = "max_concurrent" if rule.within is None else "within"
         return NamedChange(
             limit=_named(change.limit),
             action=action,
-            setting=setting,
+            setting="" if rule is None or action != "set" else _setting(rule),
             was=change.was,
             to=change.to,
             vms=self._vms(change.vms),
@@ -376,3 +373,8 @@ def _setting_phrase(change: NamedChange) -> str:
         what = "policies.max_policies_per_vault"
     unit = " writes" if limit.kind is LimitKind.POLICY_WRITES else " hours" if change.setting == "within" else ""
     return f"{what} from {change.was:g} to {change.to:g}{unit}"
+
+
+def _setting(rule: Rule) -> Literal["max_concurrent", "within"]:
+    """Key of the amount of a rule."""
+    return "max_concurrent" if rule.within is None else "within"
