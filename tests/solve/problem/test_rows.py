@@ -62,3 +62,79 @@ def test_overlaps_are_those_of_every_pair_of_runs(boxes: list[Box], options: lis
             apart = min((one - other) % 336, (other - one) % 336)
             expected += together(boxes, apart) / 2 * 30 / 7 if v != w else 0.0
     assert overlaps_of(list(PATTERNS), tuple(boxes), np.array(options)) == pytest.approx(expected)
+
+
+def touched_rows(builder: RowBuilder, option: int) -> list[set[int]]:
+    """Rows that each VM touches at an option."""
+    vm_class, touched = builder.classes()
+    count = len(builder.rows())
+    return [{r for r in touched[c, option].tolist() if r < count} for c in vm_class.tolist()]
+
+
+def test_rows_of_a_vault_count_starts() -> None:
+    """Two daily VMs share the half hour in which they start; the row stands for seven half hours of the week."""
+    builder = RowBuilder([Pattern(DAILY, (0,))], np.zeros(2, dtype=np.int64))
+    builder.add_vault(3, np.arange(2), 0.5, 1)
+    rows = builder.rows()
+    first, second = touched_rows(builder, 10)
+    (row,) = first
+    assert first == second
+    assert touched_rows(builder, 11)[0] != first
+    assert (rows.kind[row], rows.group[row], rows.fair_share[row]) == (RowKind.VAULT_STARTS, 3, 1)
+    assert (rows.peak_price[row], rows.weight[row], rows.slot[row]) == (0.5, 1.0, 10)
+    assert len(rows) == 48
+
+
+def test_half_hours_that_all_take_alike_are_one_row() -> None:
+    """A weekly VM alone: each of its starts is one half hour of the week, which weighs a seventh."""
+    builder = RowBuilder([Pattern(SUNDAYS, (0,))], np.zeros(1, dtype=np.int64))
+    builder.add_vault(0, np.arange(1), 1.0, 1)
+    rows = builder.rows()
+    assert rows.weight == pytest.approx(np.full(48, 1 / 7))
+    assert rows.peak_price == pytest.approx(np.full(48, 1 / 7))
+
+
+def test_rows_of_a_cap_count_whole_windows() -> None:
+    """Start windows of 2 h 15 min touch five half hours: two VMs meet if they start less than five apart."""
+    builder = RowBuilder([Pattern(DAILY, (0,))], np.zeros(2, dtype=np.int64))
+    builder.add_cap(1, np.arange(2), 1)
+    rows = builder.rows()
+    windows = [touched_rows(builder, t)[0] for t in range(48)]
+    assert {len(window) for window in windows} == {5}
+    for apart in range(48):
+        assert bool(windows[0] & windows[apart]) == (min(apart, 48 - apart) < 5)
+    assert set(rows.cap.tolist()) == {1}
+    assert set(rows.size.tolist()) == {2}
+
+
+def test_vms_with_equal_rows_are_one_class() -> None:
+    """The third VM is in no group, so it is a class of its own, which touches nothing."""
+    builder = RowBuilder([Pattern(DAILY, (0,))], np.zeros(3, dtype=np.int64))
+    builder.add_vault(0, np.arange(2), 1.0, 1)
+    vm_class, touched = builder.classes()
+    assert vm_class[0] == vm_class[1] != vm_class[2]
+    assert (touched[vm_class[2]] == len(builder.rows())).all()
+
+
+def test_heavier_vms_have_rows_of_their_own() -> None:
+    """An overlap counts as much as the smaller of both weights: 1 with the light VM, 3 between the heavy."""
+    builder = RowBuilder([Pattern(DAILY, (0,))], np.zeros(3, dtype=np.int64))
+    builder.add_service(0, np.arange(3), 1.0, np.array([1.0, 3.0, 3.0]), (Box(1, 1.0),))
+    rows = builder.rows()
+    light, heavy, _ = touched_rows(builder, 0)
+    price = {r: float(rows.pair_price[r] / rows.weight[r]) for r in heavy}
+    assert light < heavy
+    assert sum(price[r] for r in light) == pytest.approx(30.0)
+    assert sum(price.values()) == pytest.approx(90.0)
+    assert [rows.overlaps[r] > 0 for r in sorted(heavy)].count(True) == 1
+
+
+def test_patterns_that_never_meet_share_no_row() -> None:
+    """A VM that runs on Sundays and one that runs on three workdays are in different half hours."""
+    builder = RowBuilder([Pattern(SUNDAYS, (0,)), Pattern(WORKDAYS, (0,))], np.arange(2))
+    builder.add_vault(0, np.arange(2), 1.0, 1)
+    first, second = touched_rows(builder, 5)
+    assert not first & second
+    slots = builder.rows().slot
+    assert {int(slots[r]) // 48 for r in first} == {6}
+    assert all(int(slots[r]) // 48 in (0, 2, 4) for r in second)

@@ -11,7 +11,14 @@ from optimizer.model.rules import Rules
 from optimizer.solve.bound.ascent import ascend
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.instance import Instance
-from optimizer.solve.search.solved import Solved, captured, leaves_open_at_most, proves_optimal
+from optimizer.solve.search.solved import (
+    NotFound,
+    Solved,
+    Unsolvable,
+    captured,
+    leaves_open_at_most,
+    proves_optimal,
+)
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 
@@ -61,3 +68,51 @@ def test_what_spreading_costs_is_kept_apart() -> None:
     more = spread.cost.total - solved.cost.total
     assert spread.spreading_costs == pytest.approx(max(0.0, more))
     assert spread.with_schedule(instance, solved.options).spreading_costs == pytest.approx(0.0)
+
+
+def test_a_better_bound_is_taken_over() -> None:
+    """With another schedule comes another bound, if one is given."""
+    instance, solved = answer()
+    assert solved.with_schedule(instance, solved.options, 0.25).bound == 0.25
+    assert solved.with_schedule(instance, solved.options).bound == solved.bound
+
+
+@pytest.mark.parametrize(
+    ("cost", "bound", "optimal"), [(0.0, -1e-4, True), (0.0, -2e-4, False), (-5.0, -5.0004, True)]
+)
+def test_small_and_negative_costs_are_compared_with_one(cost: float, bound: float, optimal: bool) -> None:
+    """The gap is relative to the cost, or to 1 where that is less."""
+    assert proves_optimal(cost, bound) is optimal
+
+
+def test_spreading_costs_are_left_out_of_what_was_searched() -> None:
+    """A schedule is optimal but for spread services if the rest of its cost meets the bound."""
+    _, solved = answer()
+    total = solved.cost.total
+    spread = replace(solved, bound=total - 0.5, spreading_costs=0.5)
+    assert spread.searched == pytest.approx(total - 0.5)
+    assert (spread.is_optimal, spread.gap) == (True, pytest.approx(0.0))
+    assert replace(spread, spreading_costs=0.0).gap == pytest.approx(0.5)
+
+
+def test_what_ended_the_search() -> None:
+    """The reason is kept unless the schedule is optimal."""
+    _, solved = answer()
+    assert replace(solved, ended_by="time").stopped == "time"
+    assert replace(solved, ended_by="time", bound=solved.cost.total).stopped == "gap"
+
+
+@pytest.mark.parametrize(("name", "leaves"), [("today", False), ("greedy", True)])
+def test_the_reference_decides_what_a_share_is_of(name: str, leaves: bool) -> None:
+    """The cost is 10, the bound 9.5, and today costs 11: a third of 1.5 is left open, or a twentieth of 10."""
+    _, solved = answer()
+    reference = replace(solved.reference, risk=solved.reference.risk + 11.0 - solved.reference.total)
+    made = replace(solved, bound=9.5, reference=reference, reference_name=name)
+    assert made.leaves_open_at_most(0.06, 10.0) is leaves
+    assert made.leaves_open_at_most(0.34, 10.0)
+
+
+def test_answers_without_a_schedule_have_their_seconds() -> None:
+    """A proof and a search without a result are different things."""
+    assert Unsolvable(1.5).seconds == NotFound(1.5).seconds
+    assert Unsolvable(1.5) != NotFound(1.5)

@@ -148,6 +148,14 @@ class TestLoosened:
         assert free.movable.all()
         assert all(one.editable for one in free.policies)
 
+    def test_a_policy_with_another_pinned_vm_still_stays(self) -> None:
+        """One of two pins is dropped: this VM may move, but the policy cannot be edited with the other one in it."""
+        pins = [Rule(name=f"pin {v}", where={"name": f"vm{v}"}, pin=True) for v in (0, 1)]
+        limits = limits_of(Rules(rule=tuple(pins)))
+        free = loosened(limits, [Change(named(limits, "pin 0"))]).instance
+        assert free.movable.tolist() == [True, False, True]
+        assert not any(one.editable for one in free.policies)
+
     def test_a_larger_increase_of_risk(self) -> None:
         """Starts up to the new increase are allowed, those above are not."""
         risk = flat_risk(3, 5.0)

@@ -114,6 +114,15 @@ def test_an_edit_replaces_a_creation() -> None:
     assert model(alone).solve(WORK).outcome is Outcome.INFEASIBLE
 
 
+def test_an_edit_takes_all_vms_of_the_policy_along() -> None:
+    """VM 1 could go to 01:00 too, but is kept apart from VM 0: the policy is not edited for VM 0 alone."""
+    leaves = Rule(name="leaves", where={"name": "vm0"}, allow=only("01:00").allow)
+    apart = Rule(name="apart", separate=({"name": "vm0"}, {"name": "vm1"}))
+    limits = at_night(2, Rules(rule=(leaves, apart), policies={"max_policies_per_vault": 1}))
+    assert model(limits).solve(WORK).outcome is Outcome.INFEASIBLE
+    assert model(limits, "apart").solve(WORK).options is not None
+
+
 def test_a_core_names_limits_that_suffice() -> None:
     """The windows contradict each other; the limit of moves has nothing to do with it."""
     rules = Rules(rule=(only("01:00"), Rule(name="late", allow=only("05:00").allow)), max_moves=3)

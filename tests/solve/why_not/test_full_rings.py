@@ -111,6 +111,18 @@ def test_without_the_limit_of_policies_only_creations_are_counted() -> None:
     assert answer(replace(swap, max_writes=0), LimitKind.POLICY_WRITES) is Outcome.FEASIBLE
 
 
+def test_a_witness_without_an_order_of_writes_says_nothing_of_writes() -> None:
+    """In a full vault the trade has no order; with room it would need a write, and none is allowed."""
+    problem = traders([A, A, B, B], [[B], [A], [A], [B]], limit=2, vault=2, writes=0)
+    limits = Limits(problem.instance(), problem.restrictions, problem.rules)
+    feasibility = Feasibility(limits, Budget(100.0))
+    feasibility.witness(np.array([B, A, A, B]))
+    kept = [limit for limit in limits.all if limit.kind is not LimitKind.POLICIES_PER_VAULT]
+    assert feasibility.check(kept).outcome is Outcome.INFEASIBLE
+    few = [limit for limit in kept if limit.kind is not LimitKind.POLICY_WRITES]
+    assert feasibility.check(few).outcome is Outcome.FEASIBLE
+
+
 def test_vms_outside_the_model_might_make_room() -> None:
     """Without VM 1, which could leave A, a model cannot know that the swap of VMs 0 and 2 has no order."""
     problem = traders([A, A, B, B], [[B], [A, C], [A], [B]], limit=2, vault=2)
