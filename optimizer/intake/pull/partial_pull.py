@@ -23,7 +23,7 @@ from optimizer.intake.pull.pull_source import PullScope, Refusal
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.load import DayLoad, to_day
-from optimizer.model.raw import parse_json
+from optimizer.model.raw import MALFORMED, parse_json
 
 _VERSION = 1
 """Version of the format of a partial folder; another version cannot be continued."""
@@ -120,15 +120,11 @@ class Partial:
     def inventory(self) -> Found | None:
         """The inventory, if it is complete; otherwise None."""
         try:
-            content = parse_json((self._folder / _INVENTORY).read_text(encoding="utf-8"))
+            return _read_found(parse_json((self._folder / _INVENTORY).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as exc:
+        except (OSError, *MALFORMED) as exc:
             raise _damaged(self._folder) from exc
-        failures = [Failure(**failure) for failure in content.pop("failures")]
-        for name in ("jobs", "missing"):
-            content[name] = {ArmId(key): value for key, value in content[name].items()}
-        return Found(**content, failures=failures)
 
     def keep_inventory(self, found: Found) -> None:
         """Save the inventory."""
@@ -141,7 +137,7 @@ class Partial:
             try:
                 content = parse_json(file.read_text(encoding="utf-8"))
                 results[date.fromisoformat(file.stem.removeprefix("load-"))] = _read_result(content)
-            except (OSError, ValueError, KeyError, TypeError) as exc:
+            except (OSError, *MALFORMED) as exc:
                 raise _damaged(self._folder) from exc
         return results
 
@@ -234,7 +230,7 @@ def _read_state(folder: Path) -> tuple[object, Mapping[str, Any], datetime]:
     try:
         state = parse_json((folder / _STATE).read_text(encoding="utf-8"))
         return state["version"], state["request"], datetime.fromisoformat(state["as_of"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, *MALFORMED) as exc:
         raise _damaged(folder) from exc
 
 
@@ -254,6 +250,13 @@ def _require_same(
             f"{folder} holds an unfinished pull of another kind ({changes}); finish it with the same options as then, "
             "or delete the folder to start over"
         )
+
+
+def _read_found(content: dict[str, Any]) -> Found:
+    failures = [Failure(**failure) for failure in content.pop("failures")]
+    for name in ("jobs", "missing"):
+        content[name] = {ArmId(key): value for key, value in content[name].items()}
+    return Found(**content, failures=failures)
 
 
 def _read_result(content: Mapping[str, Any]) -> DayResult:
