@@ -43,7 +43,7 @@ def _take_apart(pattern: re.Pattern[str], text: object, what: str, form: str) ->
         shown = shown if len(shown) <= 300 else shown[:300] + "..."
         raise DataError(
             f"{shown} is no id of a {what}; allowed: {form}, with a GUID as subscription and names as Azure takes "
-            "them; read the estate again and make the plan anew"
+            "them; read the estate again and make a new plan"
         )
     return match.groupdict()
 

@@ -17,7 +17,7 @@ def frame_of(entries: Sequence[StrictModel], kind: type[StrictModel]) -> pl.Data
     """Data frame with one row per entry and one column per field of their class, whose docstring describes them.
 
     Fields that are documents themselves are left out.  The columns have the same types whatever the entries contain,
-    also if there are none.
+    even if there are no entries.
 
     Parameters
     ----------

@@ -132,7 +132,7 @@ def _times(name: str, *, hourly: bool) -> Iterator[re.Match[str]]:
 
 
 def _unmistakable(times: list[re.Match[str]]) -> list[re.Match[str]]:
-    """The only time in a name that can be nothing else, such as ``11pm`` or ``23h00``; a policy may start elsewhen."""
+    """The only unmistakable time in a name, such as ``11pm`` or ``23h00``; it need not be the start of the policy."""
     clear = [match for match in times if match.re is _CLOCK_12 or (match.re is _CLOCK_24 and match["between"])]
     return clear if len(clear) == 1 else []
 
@@ -146,7 +146,7 @@ def _start_of(match: re.Match[str]) -> int | None:
 
 
 def _spelled_like(match: re.Match[str], start: int) -> str:
-    """A start in the notation of another time: 08:00 is ``8am`` where that is ``11pm``."""
+    """A start in the notation of another time: 08:00 becomes ``8am`` if the other time is ``11pm``."""
     hour, minute = format_start(start).split(":")
     if match.re is _HOUR_24:
         return f"{hour}{match['between']}" + (minute if minute != "00" else "")

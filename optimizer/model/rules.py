@@ -27,7 +27,7 @@ Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
 
 LIMIT_NAMES = ("max_risk_increase", "max_moves", "max_policy_writes", "budget_days")
-"""Names by which messages refer to these limits, like to rules by theirs; no rule may have one of these names."""
+"""Names by which messages refer to these limits. No rule may have one of these names."""
 
 DEFAULT_MOVE_RECENT = 0.2
 DEFAULT_RECENT_DAYS = 60
@@ -35,17 +35,17 @@ DEFAULT_RECENT_DAYS = 60
 
 
 class Threshold(RuleTable):
-    """Above which load a snapshot is at risk.
+    """Load above which a snapshot is at risk.
 
     Parameters
     ----------
     cpu_percent, memory_percent
-        Load in percent; at risk is strictly above.
+        Load in percent; a snapshot is at risk strictly above it.
     statistic
-        Which figure of a 5-minute bin is compared.
+        Figure of each 5-minute bin that is compared with the load above.
     agentless
         Whether load puts the snapshots of agentless policies (``snapshotConsistencyType`` is ``OnlyCrashConsistent``)
-        at risk as well.  They take no part in the guest, so the default is no.
+        at risk as well. The host takes them without the guest, so the default is no.
     """
 
     cpu_percent: Percent = 90.0
@@ -92,19 +92,20 @@ class Prices(RuleTable):
     snapshot_overlap
         Price of one expected overlap in 30 days: two snapshots of one service that run at the same time.
     all_at_once
-        Price from which a service may be backed up all at once: it is spread if that costs less.  A service whose
-        VMs all start together every day costs at least this, so overlaps of small services, which are few, cost more.
+        Price of backing up a service all at once; a service is spread if that costs less. A service whose VMs all
+        start together every day costs at least this much. Overlaps of small services, which are few, therefore cost
+        more.
     vault_peak
-        Price of a start above a vault's fair share in one half hour, mean per day.
-    policy_write
-        Price of a policy created or edited.
+        Price of a start above a vault's fair share in one half hour, as a mean per day.
     working_hours
         Price of one more backup in 30 days that is expected to start in working hours.
+    policy_write
+        Price of a policy that is created or edited.
     move
         Price of a VM whose start changes.
     move_recent
-        Price of a VM that was moved in the last ``recent_days`` before the estate was taken and moves again; ``move``
-        where that is more.
+        Price of a VM that was moved in the last ``recent_days`` before the estate was read and moves again; ``move``
+        applies if it is higher.
     recent_days
         Number of days for which a move counts as recent.
     """
@@ -142,40 +143,40 @@ class Rule(SparseTable):
     Parameters
     ----------
     name
-        As it is quoted in explanations and conflicts.
+        Name of the rule, which explanations and conflicts quote.
     where
-        The VMs that it is for.
+        VMs that the rule applies to.
     exempt
-        Sets of VMs that it is not for although ``where`` selects them (``except`` in the file).
+        Sets of VMs that the rule does not apply to, although ``where`` selects them (``except`` in the file).
     allow
-        The whole start window of every run lies inside the union of these.
+        Windows whose union must contain the whole start window of every run.
     forbid
-        No part of any start window touches any of these.
+        Windows that no start window may touch.
     max_concurrent
-        Start windows that may meet in one half hour, counted ``per`` service or vault.
+        Maximum number of start windows that overlap in one half hour, for each service or vault; see ``per``.
     separate
-        True: no two start windows of these VMs meet in one half hour.  A list of sets: those of VMs of different sets
-        do not; within a set they may.
+        True: no two start windows of these VMs overlap in one half hour. A list of sets: start windows of VMs in
+        different sets do not overlap; within a set they may.
     order
-        Sets of VMs: on every day on which both run, the start windows of a set have ended before those of the next
-        ones begin.  A day lasts from noon to noon of each VM's own policy, and a run belongs to the day in which it
-        starts.
+        Sets of VMs. On every day on which two sets run, the start windows of the earlier set end before those of the
+        later set begin. A day lasts from noon to noon in the time zone of each VM's policy. A run belongs to the day
+        in which it starts.
     within
-        Hours for ``order``: each set also begins at most this long after every window of the set before it has ended.
-        Only sets that follow one another directly are compared; a set without VMs in the group does not count.
+        For ``order``: each set begins at most this many hours after every window of the previous set has ended. Only
+        consecutive sets are compared. A set without VMs in the group does not count.
     per
-        Within what the above is counted or demanded: each service, each vault, or, for ``separate`` and ``order``
-        alone and where nothing is said, everything that the rule is for.
+        Group within which VMs are counted or compared: each service or each vault. None: each service for
+        ``max_concurrent``, and all VMs of the rule for ``separate`` and ``order``.
     pin
-        The VMs keep their start; they are counted.
+        The VMs keep their start. They still count toward caps and overlaps.
     exclude
-        The VMs are never written; they are counted.
+        The VMs are never written. They still count toward caps and overlaps.
     freeze
-        Days, in the zone of each VM's policy, on which nothing of these VMs is written to Azure; backups go on.
+        Days, in the time zone of each VM's policy, on which nothing of these VMs is written to Azure. Backups go on.
     rpo_hours
-        Longest time in hours between two recovery points that a change may cause; the smallest of the rules for a VM
-        counts, and the widest spacing of its runs + 12 h where no rule says.  What the schedule leaves by itself (the
-        widest spacing + 2 h, as a start may be late) is always allowed.
+        Longest time, in hours, between two recovery points that a change may cause. The smallest value of all rules
+        for a VM applies; without one, it is the widest spacing of the VM's runs plus 12 h. What the schedule itself
+        may leave, which is the widest spacing plus 2 h because a start may be late, is always allowed.
     weight
         How much the at-risk backups and the overlaps of these VMs count, from 0.1 to 100; see
         :func:`optimizer.model.weights.item_weights`.
@@ -275,18 +276,19 @@ class PolicyLimits(RuleTable):
     Parameters
     ----------
     edit
-        Whether the time of an existing policy may be edited where all its VMs go to one new time.
+        Whether the time of an existing policy may be edited if all its VMs move to the same new time.
     max_vms_per_policy
-        Most VMs in one policy.  None: 100 for policies that a plan creates, and for existing ones as many as the
-        largest policy of the estate holds, from 100 to 1,000 (:mod:`optimizer.model.policy_limits`).
+        Maximum number of VMs in one policy. None: 100 for policies that a plan creates; for existing policies as many
+        as the largest one of the estate holds, from 100 to 1,000 (:mod:`optimizer.model.policy_limits`).
     max_policies_per_vault
-        Azure's limit, which is documented with more than one value.
+        Maximum number of policies in one vault. Microsoft documents more than one value for it.
     max_writes_per_day
-        Policies that may be created or edited in 24 hours, in each ``scope``: how many days a roll-out takes.
+        Maximum number of policies created or edited in 24 hours, in each ``scope``. It decides how many days a
+        roll-out takes.
     scope
-        Whether ``max_writes_per_day`` is counted per vault or per subscription.
+        Whether ``max_writes_per_day`` counts per vault or per subscription.
     name
-        Template for the names of new policies.  None: the name of the twin, with the new time in place of the old one.
+        Template for the names of new policies. None: the name of the twin, with the new time in place of the old one.
     clone_misnamed
         Whether a policy whose name states its time is cloned under the right name instead of edited.
     """
@@ -328,20 +330,28 @@ class Rules(RuleTable):
 
     Parameters
     ----------
-    max_risk_increase
-        By how much the risk of one VM may grow, in at-risk backups per 30 days.  A limit that the planner writes
-        always holds; the default gives way for a VM whose windows leave no start within it.
-    max_moves
-        VMs that may move in all; None: any number.
-    max_policy_writes
-        Policies that may be created or edited in all; None: any number.
-    budget_days
-        Days into which the policy writes fit, at ``policies.max_writes_per_day`` in each ``policies.scope``; None: as
-        many as it takes.
+    threshold
+        Load above which a snapshot is at risk.
+    prices
+        Price of each kind of cost.
+    policies
+        How policies may be changed.
     working_hours
         Hours in which ``prices.working_hours`` counts expected starts.
+    max_risk_increase
+        Maximum increase of the risk of one VM, in at-risk backups per 30 days. A limit that the planner writes always
+        holds. The default gives way for a VM whose rule windows leave no start within it.
+    max_moves
+        Maximum number of VMs that move. None: any number.
+    max_policy_writes
+        Maximum number of policies that are created or edited. None: any number.
+    budget_days
+        Number of days into which the policy writes must fit, at ``policies.max_writes_per_day`` in each
+        ``policies.scope``. None: as many as needed.
     service_from
-        Where services come from, first hit wins.
+        Where the name of a VM's service comes from; the first source that has one counts.
+    rule
+        Rules of the planner, in the order of the file.
     """
 
     threshold: Threshold = Threshold()

@@ -175,7 +175,7 @@ class SnapshotTiming:
         )
 
     def share_started(self, minutes: FloatArray) -> FloatArray:
-        """Share of the backups that have started so many minutes after their scheduled time.
+        """Share of the backups that start within a number of minutes after their scheduled time.
 
         Parameters
         ----------
