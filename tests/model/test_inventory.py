@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from optimizer.model.inventory import (
     Vm,
     describe_recurrence,
 )
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import Frequency, Recurrence
 
 VAULT = Vault("/Vaults/RSV-1", "RSV-1", other_policies=2)
@@ -98,3 +100,76 @@ def test_a_policy_knows_its_zone() -> None:
 def test_recurrences_in_words(recurrence: Recurrence, words: str) -> None:
     """Each frequency is described as a planner would say it."""
     assert describe_recurrence(recurrence) == words
+
+
+def test_the_row_of_a_vm_is_found_in_any_case() -> None:
+    """VMs without scheduled backups have no row."""
+    estate = inventory([policy("a")], [item("VM-1", "a"), item("vm-2", "a")], [item("vm-3", "a", runs=False)])
+    assert estate.item_of_vm("vm-1") is estate.items[0]
+    assert estate.row_of_vm[estate.items[1].vm_id] == 1
+    assert estate.item_of_vm("vm-3") is None
+    assert estate.item_of_vm("vm-9") is None
+
+
+def test_idle_items_of_policies_that_are_not_listed_are_ignored() -> None:
+    """They cannot count toward a policy that could not be read."""
+    estate = inventory([policy("a")], [item("1", "a")], [item("2", "unreadable", runs=False)])
+    assert dict(estate.unknown_items) == {estate.items[0].policy_id: 0}
+    assert dict(estate.policy_sizes) == {estate.items[0].policy_id: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "one_way", "editable"),
+    [
+        ("daily", False, True),
+        ("daily", True, False),
+        ("DefaultPolicy", False, False),
+        ("enhancedpolicy", False, False),
+    ],
+)
+def test_default_policies_and_those_that_cannot_go_back_are_not_edited(
+    name: str, one_way: bool, editable: bool
+) -> None:
+    """Azure manages the default policies itself, whatever capitals it writes them in."""
+    assert replace(policy(name), one_way=one_way).may_be_edited is editable
+
+
+@pytest.mark.parametrize(
+    ("kind", "agentless"), [("OnlyCrashConsistent", True), ("onlycrashconsistent", True), (7, False)]
+)
+def test_agentless_policies_say_so(kind: object, agentless: bool) -> None:
+    """In a property that may have any value; without it, the guest takes part."""
+    assert replace(policy("a"), properties={"snapshotConsistencyType": kind}).is_agentless is agentless
+    assert not policy("a").is_agentless
+
+
+def test_a_vm_without_a_service_is_its_own() -> None:
+    """Its id stands for the name of a service."""
+    assert Vm("/vms/1", "one", service="shop").service_name == "shop"
+    assert Vm("/vms/1", "one").service_name == "/vms/1"
+
+
+def test_the_timing_of_a_vault_is_that_of_its_policies_items_and_patterns() -> None:
+    """In any case of the ids; services of one vault have its timing."""
+    timing = SnapshotTiming(40)
+    estate = inventory([policy("a")], [item("1", "a"), item("2", "a")], [])
+    estate = replace(estate, vaults={VAULT.id.lower(): replace(VAULT, timing=timing)})
+    only = estate.policy(estate.items[0])
+    assert estate.timing(only) is estate.timing(estate.items[0]) is timing
+    assert estate.pattern(only).timing is timing
+    assert dict(estate.service_timing) == {"1": timing, "2": timing}
+
+
+def test_jobs_of_idle_items_have_owners() -> None:
+    """A VM whose protection is stopped still has a history of jobs."""
+    estate = inventory([policy("a")], [item("1", "a")], [item("2", "a", runs=False)])
+    assert estate.job_owners.find(VAULT.id, {"entityFriendlyName": "2"}).vm == "2"
+
+
+def test_ids_and_subscriptions_are_compared_without_case() -> None:
+    """Plain text becomes an id or a name that ignores case when an object is made."""
+    vault = Vault("/A", "a", subscription="SUB")
+    assert (vault.id, vault.subscription) == ("/a", "sub")
+    vm = Vm("/V", "v", subscription="SUB")
+    assert (vm.id, vm.subscription) == ("/v", "sub")
+    assert item("VM-a", "p").policy_id == f"{VAULT.id}/policies/P".lower()
