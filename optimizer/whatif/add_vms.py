@@ -18,8 +18,8 @@ from optimizer.ports import Resource
 from optimizer.whatif.changed_estate import ChangedEstate
 from optimizer.whatif.changes import AddVms
 from optimizer.whatif.names import no_such_name
-from optimizer.whatif.places import Places, assign
-from optimizer.whatif.vault_limits import limit_notes, made_note
+from optimizer.whatif.policy_room import PolicyRoom, assign
+from optimizer.whatif.vault_limits import created_note, limit_notes
 
 
 def add_vms(before: ChangedEstate, change: AddVms) -> ChangedEstate:
@@ -42,20 +42,20 @@ def add_vms(before: ChangedEstate, change: AddVms) -> ChangedEstate:
     """
     inventory, document = before.inventory(), before.estate.document
     originals = _selected(inventory, change)
-    places = Places(document, inventory, before.rules)
-    copies = _Copies(before, inventory, places)
+    room = PolicyRoom(document, inventory, before.rules)
+    copies = _Copies(before, inventory, room)
     for n in range(change.count):
         copies.add(originals[n % len(originals)], n // len(originals) + 1)
     vaults = [inventory.vaults[key] for key in sorted({item.vault_id for item in originals})]
     notes = (
         _added_note(change.count, min(change.count, len(originals))),
-        *made_note(places.made.total()),
-        *limit_notes(places, vaults, before.rules, change.count),
+        *created_note(room.created.total()),
+        *limit_notes(room, vaults, before.rules, change.count),
     )
     return before.with_copies(copies.originals).with_resources(
-        places.made.total(),
+        room.created.total(),
         notes,
-        policies=tuple(places.resources().values()),
+        policies=tuple(room.resources().values()),
         protected_items=(*document.protected_items, *copies.items),
         vms=(*document.vms, *copies.vms),
         services=copies.services,
@@ -98,14 +98,14 @@ class _Copies:
     ----------
     before, inventory
         Estate to add them to, and its inventory.
-    places
+    room
         Policies that the copies join.
     """
 
-    def __init__(self, before: ChangedEstate, inventory: Inventory, places: Places) -> None:
+    def __init__(self, before: ChangedEstate, inventory: Inventory, room: PolicyRoom) -> None:
         document = before.estate.document
         self._inventory = inventory
-        self._places = places
+        self._room = room
         self._machines = {id_of(resource): resource for resource in document.vms}
         self._items = {id_of(resource): resource for resource in document.protected_items}
         self._number = 0
@@ -129,7 +129,7 @@ class _Copies:
         machine = copy.deepcopy(self._machines.get(vm.id, {"id": str(vm.id), "name": vm.name, "properties": {}}))
         machine.update(id=vm.id + suffix, name=vm.name + suffix)
         self._machines[id_of(machine)] = machine
-        policy = self._places.join(self._inventory.policy(item), item.vault_id)
+        policy = self._room.join(self._inventory.policy(item), item.vault_id)
         self.vms.append(machine)
         self.items.append(_copied_item(self._items[item.id], suffix, machine, policy))
         self.originals[id_of(machine)] = vm.id

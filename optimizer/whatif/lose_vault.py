@@ -16,8 +16,8 @@ from optimizer.ports import Resource
 from optimizer.whatif.changed_estate import ChangedEstate
 from optimizer.whatif.changes import LoseVault
 from optimizer.whatif.names import resolve_names
-from optimizer.whatif.places import Places, assign
-from optimizer.whatif.vault_limits import limit_notes, made_note
+from optimizer.whatif.policy_room import PolicyRoom, assign
+from optimizer.whatif.vault_limits import created_note, limit_notes
 
 
 def lose_vault(before: ChangedEstate, change: LoseVault) -> ChangedEstate:
@@ -41,28 +41,28 @@ def lose_vault(before: ChangedEstate, change: LoseVault) -> ChangedEstate:
     inventory, document = before.inventory(), before.estate.document
     lost = _find_vault(inventory, change.vault, change)
     target = _target(inventory, lost, change)
-    places = Places(document, inventory, before.rules)
+    room = PolicyRoom(document, inventory, before.rules)
     moved = {item.id: item for item in inventory.items if item.vault_id == lost.id}
 
     def rehomed(resource: Resource) -> Resource:
         item = moved.get(id_of(resource))
         if item is None:
             return resource
-        return _rehomed_item(resource, lost, target, places.join(inventory.policy(item), target.id))
+        return _rehomed_item(resource, lost, target, room.join(inventory.policy(item), target.id))
 
     kept = [item for item in document.protected_items if id_of(item) in moved or not _belongs_to(item, lost)]
     items = tuple(map(rehomed, kept))  # before the policies are read, because it may create some
     notes = (
         _moved_note(moved, lost, target),
         *_dropped_note(len(document.protected_items) - len(kept), lost),
-        *made_note(places.made.total()),
-        *limit_notes(places, [target], before.rules, len(moved)),
+        *created_note(room.created.total()),
+        *limit_notes(room, [target], before.rules, len(moved)),
     )
     return before.with_rehomed(item.vm_id for item in moved.values()).with_resources(
-        places.made.total(),
+        room.created.total(),
         notes,
         vaults=_without(document.vaults, lost),
-        policies=_without(places.resources().values(), lost),
+        policies=_without(room.resources().values(), lost),
         protected_items=items,
         vault_settings=_without(document.vault_settings, lost),
     )

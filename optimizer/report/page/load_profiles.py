@@ -76,9 +76,9 @@ def pack_load(inventory: Inventory, load: LoadSource, threshold: Threshold) -> P
     dates = load.dates()
     sums = _Sums.of(len(row_of), len(dates))
     for number, day in enumerate(dates):
-        of_day = load.read_day(day)
-        rows = np.array([row_of.get(ArmId(vm_id), -1) for vm_id in of_day.vm_ids], dtype=np.int64)
-        cpu, memory = (metric[rows >= 0].astype(np.float64) for metric in _statistic(of_day, threshold))
+        day_load = load.read_day(day)
+        rows = np.array([row_of.get(ArmId(vm_id), -1) for vm_id in day_load.vm_ids], dtype=np.int64)
+        cpu, memory = (metric[rows >= 0].astype(np.float64) for metric in _statistic(day_load, threshold))
         sums.add(number, rows[rows >= 0], cpu, memory, threshold)
     values = np.stack(
         [sums.cpu.means(), _high_percentile(sums.history), sums.memory.means(), sums.busy_share()], axis=1

@@ -47,9 +47,9 @@ class DisplayZone:
 
     def time(self, text: str) -> Markup:
         """Convert ``HH:MM`` or ``Monday HH:MM`` in UTC to this zone; other text stays as it is."""
-        day, _, of_day = text.rpartition(" ")
+        day, _, time_of_day = text.rpartition(" ")
         try:
-            minute = parse_minute(of_day)
+            minute = parse_minute(time_of_day)
         except ValueError:
             return Markup("{}").format(text)
         if day not in WEEKDAYS:

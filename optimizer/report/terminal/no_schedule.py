@@ -38,19 +38,19 @@ def render_found(news: NamedConflict | NamedRelaxation) -> Page:
     return Page(lambda sheet: [sheet.bullets([text])])
 
 
-def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ()) -> Page:
+def render_no_schedule(answer: NoSchedule, already_shown: Collection[NamedConflict] = ()) -> Page:
     """Render the conflicts, and the changes that make a schedule possible, with their plans.
 
     Parameters
     ----------
     answer
         Reasons why no schedule exists.
-    told
+    already_shown
         Conflicts that were already shown.  For these, only new information is shown: a proof, and circumstances.
     """
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:
-        yield from _conflicts(answer, told, sheet)
+        yield from _conflicts(answer, already_shown, sheet)
         yield from _relaxations(answer, sheet)
         if steps := answer.first_step:
             yield Text()
@@ -59,9 +59,9 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
     return Page(build)
 
 
-def _conflicts(answer: NoSchedule, told: Collection[NamedConflict], sheet: Sheet) -> Iterator[RenderableType]:
+def _conflicts(answer: NoSchedule, already_shown: Collection[NamedConflict], sheet: Sheet) -> Iterator[RenderableType]:
     """Conflicts that were not shown yet, and what is new about the first."""
-    known = {conflict.limits: conflict for conflict in told}
+    known = {conflict.limits: conflict for conflict in already_shown}
     news = [conflict for conflict in answer.conflicts if conflict.limits not in known or conflict.circumstances]
     first = answer.conflicts[0]
     begins_with_first = news[:1] == [first]

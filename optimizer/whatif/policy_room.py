@@ -28,7 +28,7 @@ class _Host:
     limit: int
 
 
-class Places:
+class PolicyRoom:
     """Policies of an estate with their items, kept up to date while VMs arrive.
 
     Parameters
@@ -52,7 +52,7 @@ class Places:
         for key, policy in inventory.policies.items():
             twins = self._hosts.setdefault((policy.vault_id, policy.twin_key, policy.start), [])
             twins.append(_Host(self._resources[key], inventory.policy_sizes[key], self._limit.existing))
-        self.made: Counter[ArmId] = Counter()
+        self.created: Counter[ArmId] = Counter()
         """Number of policies created in each vault, by its id."""
 
     def join(self, policy: Policy, vault_id: ArmId) -> Resource:
@@ -69,7 +69,7 @@ class Places:
         with_room = [host for host in hosts if host.items < host.limit]
         host = min(with_room, key=lambda host: (host.resource["id"] != policy.id, -host.items), default=None)
         if host is None:
-            host = _Host(self._make(policy, vault_id), 0, self._limit.new)
+            host = _Host(self._create(policy, vault_id), 0, self._limit.new)
             hosts.append(host)
         host.items += 1
         properties = host.resource["properties"]
@@ -77,7 +77,7 @@ class Places:
             properties["protectedItemsCount"] += 1
         return host.resource
 
-    def _make(self, policy: Policy, vault_id: ArmId) -> Resource:
+    def _create(self, policy: Policy, vault_id: ArmId) -> Resource:
         taken = self._names.setdefault(vault_id, {})
         name = policy.name
         if Caseless(name) in taken:
@@ -87,10 +87,10 @@ class Places:
         properties = copy.deepcopy(model["properties"])
         if "protectedItemsCount" in properties:
             properties["protectedItemsCount"] = 0
-        made = {**model, "id": f"{vault_id}/backupPolicies/{name}", "name": name, "properties": properties}
-        self._resources[id_of(made)] = made
-        self.made[vault_id] += 1
-        return made
+        twin = {**model, "id": f"{vault_id}/backupPolicies/{name}", "name": name, "properties": properties}
+        self._resources[id_of(twin)] = twin
+        self.created[vault_id] += 1
+        return twin
 
     def resources(self) -> Mapping[ArmId, Resource]:
         """Every policy by id, in the order of the estate; new policies come last."""
