@@ -124,8 +124,8 @@ def test_no_policy_gets_too_many_vms(most: int, arriving: int) -> None:
     joined = [room.join(policy(room, "nightly"), VAULT_A)["name"] for _ in range(arriving)]
     before = {"nightly": 2, "nightly-2": 1}
     assert all(joined.count(name) + before.get(name, 0) <= most for name in set(joined))
-    room = max(0, most - 2) + max(0, most - 1)
-    assert room.created.total() == max(0, -(-(arriving - room) // most))
+    left = max(0, most - 2) + max(0, most - 1)
+    assert room.created.total() == max(0, -(-(arriving - left) // most))
 
 
 def test_an_item_gets_its_policy() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
@@ -12,11 +12,14 @@ import pytest
 from optimizer.documents import WatchReport
 from optimizer.documents.audit_document import BrokenRule
 from optimizer.documents.plan_document import PlanDocument
+from optimizer.intake import LoadHole
+from optimizer.model.arm_id import ArmId
 from optimizer.model.rules import Rules
 from optimizer.plan.audits.audit import TodaysSchedule, audit
 from optimizer.report.terminal.last_line import last_line
 from tests.report.rollouts import COMPLETE, make_outcome
 from tests.report.small_estate import make_inventory, make_plan, make_risk
+from tests.report.terminal.test_pull import REPORT as PULLED
 from tests.report.terminal.test_rollout import FLAWED, FLAWLESS
 from tests.report.terminal.test_watch import ALARM, REPORT, WELL
 
@@ -75,3 +78,12 @@ def test_the_line_of_a_rehearsal_tells_whether_it_was_flawless() -> None:
     """The writes of the rehearsal, and its verdict."""
     assert last_line(FLAWLESS) == "Rehearsal: 14 writes made, 0 left, flawless"
     assert last_line(FLAWED) == "Rehearsal: 11 writes made, 2 left, 1 failed, 1 skipped, not flawless"
+
+
+def test_the_line_of_a_pull_counts_what_is_missing() -> None:
+    """VMs with holes and failures are added if there are any."""
+    assert last_line(PULLED) == "Pull: 120 VMs, 31 days of load"
+    hole = LoadHole((ArmId("a"), ArmId("b")), "load", date(2026, 2, 1), date(2026, 2, 3), "off")
+    again = LoadHole((ArmId("b"),), "memory", date(2026, 2, 1), date(2026, 2, 1), "off")
+    holed = replace(PULLED, holes=(hole, again), failed={"c": "throttled", "d": "throttled"})
+    assert last_line(holed) == "Pull: 120 VMs, 31 days of load, 2 VMs with holes in it, 2 failed"
