@@ -123,3 +123,12 @@ def test_the_picture_has_cost_risk_and_bound() -> None:
         "at_risk": [one.at_risk_per_month for one in CURVE.points],
         "bound": [one.bound for one in CURVE.points],
     }
+
+
+def test_overlaps_are_shown_if_the_curve_counts_them() -> None:
+    """Plans of version 1 did not: they have dashes, and no figure is made up."""
+    counted = to_text(render_moves_curve(CURVE)).split("bound")[1]
+    assert "\N{EM DASH}" not in counted
+    points = tuple(point.model_copy(update={"overlaps_per_month": None}) for point in CURVE.points)
+    old = to_text(render_moves_curve(CURVE.model_copy(update={"points": points})))
+    assert old.count("\N{EM DASH}") == len(CURVE.rows)

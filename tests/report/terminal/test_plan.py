@@ -7,8 +7,8 @@ import re
 import pytest
 from rich.console import RenderableType
 
-from optimizer.documents.plan_document import PlanDocument
-from optimizer.report.formats import decimal
+from optimizer.documents.plan_document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.report.formats import decimal, short_id
 from optimizer.report.terminal.plan import render_plan, render_report
 from optimizer.report.terminal.sheet import to_text
 from tests.report.small_estate import make_inventory, make_plan, make_risk
@@ -93,3 +93,18 @@ def test_report_lists_every_change_in_order_and_every_vm() -> None:
 def test_report_is_the_same_twice() -> None:
     """Rendering reads no clock and nothing random."""
     assert to_text(render_report(PLAN, INVENTORY)) == to_text(PAGES["report"])
+
+
+def test_changes_say_what_they_do() -> None:
+    """A VM goes from one policy to another, a policy is a twin of another, or its time changes."""
+    text = to_text(PAGES["report"], 200)
+    rows = [" ".join(line.split()) for line in text.split("Changes in order")[1].split("Schedule")[0].splitlines()]
+    for number, change in enumerate(PLAN.changes, start=1):
+        match change:
+            case ReassignItem():
+                how = f" {change.policy_today} → {change.policy}"
+            case CreatePolicy():
+                how = f" {change.start}, twin of {short_id(change.twin_of)}"
+            case EditPolicy():
+                how = f" {change.start_today} → {change.start}"
+        assert next(row for row in rows if row.startswith(f"{number} ")).endswith(how)

@@ -26,11 +26,12 @@ def test_a_step_that_reaches_the_rules_is_done() -> None:
 def test_a_step_on_the_way_says_how_far_it_is() -> None:
     """What is left, how many moves that takes, the limit, and what to do next."""
     assert toward_sentence(step(5, 2), 20) == (
-        "Today's schedule breaks rules for 5 VMs; this plan leaves 2. Keeping every rule takes 30 moves, and at most "
-        "20 are allowed at once (max_moves): this is the first of 3 monthly plans. After it is applied, pull the estate "
-        "again and run 'plan --toward --from' this plan"
+        "Today's schedule breaks rules for 5 VMs; this plan leaves 2. Keeping every rule takes 30 moves, and at "
+        "most 20 are allowed at once (max_moves): this is the first of 3 monthly plans. After it is applied, pull "
+        "the estate again and run 'plan --toward --from' this plan"
     )
-    assert "takes 1 move: this is the first of 1 monthly plan." in toward_sentence(step(5, 2, moves=1, months=1), None)
+    last = toward_sentence(step(5, 2, moves=1, months=1), None)
+    assert "takes 1 move: this is the first of 1 monthly plan." in last
 
 
 def test_each_rule_has_what_it_leaves() -> None:
