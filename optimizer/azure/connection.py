@@ -232,7 +232,7 @@ def identity_options(authority: str, variables: Mapping[str, str] = os.environ) 
     authority
         Sign-in endpoint for users and service principals, with or without ``https://``.
     variables
-        Environment variables, in some of which Azure's platforms state the endpoints of managed identities.
+        Environment variables; Azure's platforms use some of them to state the endpoints of managed identities.
     """
     from optimizer.azure.pipeline import StayHome
 

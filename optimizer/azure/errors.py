@@ -301,7 +301,7 @@ def _body(response: Any) -> object:
 
 
 def read_error(body: object) -> tuple[str, str]:
-    """Codes and texts of an ARM error and its details, without secrets; empty if there are none.
+    """Codes and texts of an ARM error and its details, without secrets; empty if the body has no error.
 
     Parameters
     ----------

@@ -173,7 +173,7 @@ def _body(response: HttpResponse) -> Mapping[str, Any]:
 
 
 def _failed_jobs(body: Mapping[str, Any]) -> str:
-    """Jobs of an operation that failed, with their errors; empty if there are none."""
+    """Jobs of an operation that failed, with their errors; empty if every job succeeded."""
     failed = properties_of(body).get("failedJobsError") or ""
     if isinstance(failed, Mapping):
         return "; ".join(f"job {job}: {error}" for job, error in failed.items())

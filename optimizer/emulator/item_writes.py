@@ -42,7 +42,7 @@ class ItemWrites:
     contents
         Resources of the service. The policies that it has now may hold as many items as the largest of them.
     operations
-        Operations of the service, some of which move items to a policy.
+        Operations of the service, including those that move items to a policy.
     settings
         Behavior of the service.
     """

@@ -96,7 +96,7 @@ class Operations:
         return self._all.get(key(operation_id))
 
     def on(self, object_id: str) -> Operation | None:
-        """Operation in progress on an object; None if there is none."""
+        """Operation in progress on an object; None if nothing is in progress."""
         return self._running.get(key(object_id))
 
     def towards(self, policy_id: str) -> int:

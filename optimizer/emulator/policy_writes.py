@@ -33,7 +33,7 @@ class PolicyWrites:
     contents
         Resources of the service.
     operations
-        Operations of the service, some of which move items to a policy.
+        Operations of the service, including those that move items to a policy.
     settings
         Behavior of the service.
 

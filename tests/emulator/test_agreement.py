@@ -1,4 +1,4 @@
-"""What the planner reads and would write, the emulated service accepts as it stands, and the other way round."""
+"""The emulator accepts what the planner writes, and the planner reads what the emulator accepts."""
 
 from __future__ import annotations
 

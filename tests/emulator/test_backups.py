@@ -1,4 +1,4 @@
-"""Jobs of the emulated service: those of the estate, and those that its schedules start."""
+"""Jobs that the schedules of the emulated service start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Assigning items in the emulated service."""
+"""Assignments of protected items to policies."""
 
 from __future__ import annotations
 

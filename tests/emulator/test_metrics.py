@@ -1,4 +1,4 @@
-"""Metrics and logs of the emulated service, as the real clients read them."""
+"""Metrics of the emulated service, as the real client reads them."""
 
 from __future__ import annotations
 

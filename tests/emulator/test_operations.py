@@ -1,4 +1,4 @@
-"""Writes that go on after they were accepted, as the real clients follow them."""
+"""Operations that continue after a write was accepted, as the real clients follow them."""
 
 from __future__ import annotations
 

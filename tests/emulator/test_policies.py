@@ -1,4 +1,4 @@
-"""Which policies the emulated service takes."""
+"""Contents of policies, and the format that the service requires."""
 
 from __future__ import annotations
 

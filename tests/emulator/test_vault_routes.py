@@ -1,4 +1,4 @@
-"""Lists of the emulated service, page by page, and what is attached to vaults."""
+"""Vaults, what they contain and what is attached to them: lists, objects, writes and operations."""
 
 from __future__ import annotations
 
