@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from optimizer.errors import EstateError
 from optimizer.estate.document import Part
-from optimizer.estate.parts import digest, encode, encode_day, find_rows, names_in_parts, read_part, to_arrays
+from optimizer.estate.parts import (
+    digest,
+    encode,
+    encode_day,
+    find_rows,
+    names_in_parts,
+    read_part,
+    to_arrays,
+)
 from optimizer.files.remote import Location, RemotePath
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
