@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 
 import pytest
 
 from optimizer.config import parse_rules
-from optimizer.model.exemptions import TOML_WIDTH, except_as_toml, exempted
+from optimizer.model.exemptions import TOML_WIDTH, except_as_toml, exempted, set_as_toml
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
@@ -70,3 +71,30 @@ def test_exempting_is_priced_as_the_rules_would_be_written() -> None:
     best = best_of_all(replace(problem, rules=written))
     assert best is not None
     assert way.effect.cost == pytest.approx(best[0])
+
+
+@pytest.mark.parametrize(
+    ("written", "toml"),
+    [
+        ("sql-*", '"sql-*"'),
+        ('a"b', '"a\\"b"'),
+        (Selector(vault="v-1"), '{ vault = "v-1" }'),
+        (Selector(tag={"cost center": "7", "app": "shop"}), '{ tag = { "cost center" = "7", app = "shop" } }'),
+        (Selector(frequency=("Daily", "Weekly")), '{ frequency = ["Daily", "Weekly"] }'),
+    ],
+)
+def test_a_set_reads_back_from_its_toml(written: str | Selector, toml: str) -> None:
+    """Keys that are no bare keys are quoted, and text is escaped as TOML does."""
+    assert set_as_toml(written) == toml
+    (read,) = Rule.model_validate({"name": "n", "pin": True, **tomllib.loads(f"except = [{toml}]")}).exempt
+    assert read == written
+
+
+def test_few_exceptions_fit_on_a_line_and_many_are_wrapped() -> None:
+    """Whatever its width, the key reads back as the exceptions of the rule."""
+    for count in (1, 3, 40):
+        rule = Rule(name="n", pin=True, exempt=tuple(f"vm-{number:03d}" for number in range(count)))
+        text = except_as_toml(rule)
+        assert tomllib.loads(text)["except"] == list(rule.exempt)
+        assert max(map(len, text.splitlines())) <= TOML_WIDTH
+        assert (len(text.splitlines()) == 1) is (count <= 3)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import tomllib
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import jsonschema
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from optimizer.model.inventory import Vault, Vm
 from optimizer.model.rule_windows import Window
-from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules
+from optimizer.model.rules import (
+    DEFAULT_SERVICE_FROM,
+    PolicyLimits,
+    Prices,
+    Rule,
+    Rules,
+    converted_overlap_price,
+)
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import WEEKDAYS
 
@@ -183,3 +191,100 @@ def test_separate_is_a_cap_of_one_or_a_list_of_sets() -> None:
     assert (Rule(name="n", separate=True).cap, Rule(name="n", separate=True).separate_sets) == (1, ())
     listed = Rule(name="n", separate=("a", "b"))
     assert (listed.cap, listed.separate_sets) == (None, (Selector(name="a"), Selector(name="b")))
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({}, "rule 'n' demands nothing; give it allow, forbid, max_concurrent, separate, order, pin, exclude, freeze"),
+        ({"pin": True, "per": "vault"}, "rule 'n' has 'per' without 'max_concurrent', 'separate' or 'order'"),
+        ({"pin": True, "within": 2.0}, "rule 'n' has 'within' without 'order'"),
+        ({"max_concurrent": 2, "separate": True}, "rule 'n' has both 'max_concurrent' and 'separate'"),
+        ({"max_concurrent": 2, "order": ["a", "b"]}, "rule 'n' has both 'max_concurrent' and 'order'"),
+        ({"separate": ["a"]}, "rule 'n': 'separate' needs at least two sets of VMs and has 1"),
+        ({"order": []}, "rule 'n': 'order' needs at least two sets of VMs and has 0"),
+        ({"order": ["a", "b", "a"]}, "has the same set twice in 'order', as number 1 and 3; take one out"),
+        ({"pin": True, "except": ["a", "a"]}, "has the same set twice in 'except', as number 1 and 2"),
+        ({"allow": [], "forbid": []}, "demands nothing"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_explained(rule: dict[str, Any], message: str) -> None:
+    """The rule's name, the key, and what to do."""
+    with pytest.raises(ValidationError) as caught:
+        Rule.model_validate({"name": "n", **rule})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"pin": True},
+        {"weight": 2.0},
+        {"rpo_hours": 24.0},
+        {"freeze": ["2026-12-24"]},
+        {"separate": True, "per": "vault"},
+        {"order": ["a", "b"], "within": 2.0, "per": "service"},
+        {"exclude": True, "except": ["a"]},
+    ],
+)
+def test_one_demand_is_enough(rule: dict[str, Any]) -> None:
+    """Keys that go together are accepted, and a single exception is a set."""
+    assert Rule.model_validate({"name": "n", **rule}).name == "n"
+
+
+def test_exceptions_are_taken_out_of_where() -> None:
+    """A VM that matches any of them is exempt, by name or by criteria."""
+    rule = Rule.model_validate({"name": "n", "pin": True, "where": {"service": "shop"}, "except": ["sql-02"]})
+    assert rule.is_for(VM, VAULT, None)
+    assert not rule.is_for(replace(VM, name="SQL-02"), VAULT, None)
+    assert not rule.is_for(replace(VM, service="crm"), VAULT, None)
+    by_tag = rule.model_copy(update={"exempt": (Selector(tag={"tier": "db"}),)})
+    assert not by_tag.is_for(VM, VAULT, None)
+
+
+def test_a_recent_move_costs_at_least_as_much_as_any_other() -> None:
+    """Moves of the last days before the estate was read are recent, that day included."""
+    prices = Prices(move=0.5, move_recent=0.2, recent_days=10)
+    assert prices.move_again == 0.5
+    assert Prices(move=0.1, move_recent=0.2).move_again == 0.2
+    as_of = datetime(2026, 3, 20, 23, tzinfo=UTC)
+    assert [prices.is_recent(date(2026, 3, day), as_of) for day in (9, 10, 20)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("overlap", "price"),
+    [(0.02, "snapshot_overlap = 0.0145 instead of overlap = 0.02"), ("x", "0.0145 or another number")],
+)
+def test_the_former_price_of_overlaps_is_refused_with_its_new_value(overlap: object, price: str) -> None:
+    """Two daily VMs that start together cost the same under both prices."""
+    with pytest.raises(ValidationError) as caught:
+        Prices.model_validate({"overlap": overlap})
+    assert price in str(caught.value)
+    assert converted_overlap_price(0.02) * 6.9 == pytest.approx(0.02 * 5)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            {"rule": [{"name": "a", "pin": True}, {"name": "a", "pin": True}]},
+            "two rules are called 'a'; names must differ",
+        ),
+        ({"rule": [{"name": "max_moves", "pin": True}]}, "a rule is called 'max_moves', which is a limit of its own"),
+        ({"service_from": ["tag:"]}, "'tag:' is not a source of services; allowed: tag:NAME, availability_set"),
+    ],
+)
+def test_names_and_sources_are_checked(written: dict[str, Any], message: str) -> None:
+    """Answers could not tell two rules of one name apart."""
+    with pytest.raises(ValidationError) as caught:
+        Rules.model_validate(written)
+    assert message in str(caught.value)
+
+
+def test_the_limit_on_risk_is_dumped_only_if_it_was_written() -> None:
+    """Rules read from a plan keep their meaning: a written limit always holds, the default may give way."""
+    assert "max_risk_increase" not in Rules().model_dump()
+    written = Rules(max_risk_increase=0.1)
+    assert written.model_dump()["max_risk_increase"] == 0.1
+    assert written.writes_max_risk_increase
+    assert not Rules.model_validate(Rules().model_dump()).writes_max_risk_increase

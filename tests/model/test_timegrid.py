@@ -22,10 +22,12 @@ from optimizer.model.timegrid import (
     format_minute,
     format_offset,
     format_start,
+    in_calendar,
     parse_minute,
     parse_start,
     parse_weekday,
     resolve_zone,
+    settled_date,
 )
 
 DAILY = Recurrence(Frequency.DAILY)
@@ -258,3 +260,51 @@ def test_what_is_no_time_of_day_is_refused(text: str) -> None:
 def test_offsets_are_written_with_their_sign() -> None:
     """An offset has a sign, hours and minutes."""
     assert [format_offset(minutes) for minutes in (0, 345, -210)] == ["+00:00", "+05:45", "-03:30"]
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "runs", "days", "spacing", "rpo"),
+    [
+        (DAILY, 7, 1, 1440, 1560),
+        (Recurrence(Frequency.WEEKLY, (0, 1, 4)), 3, 7 / 3, 3 * 1440, 3 * 1440 + 120),
+        (Recurrence(Frequency.WEEKLY, (6,)), 1, 7, 7 * 1440, 7 * 1440 + 120),
+        (Recurrence(Frequency.HOURLY, (), 4, 12), 28, 1, 720, 840),
+        (Recurrence(Frequency.HOURLY, (), 6, 24), 28, 1, 360, 480),
+    ],
+)
+def test_the_spacing_of_runs(recurrence: Recurrence, runs: int, days: float, spacing: int, rpo: int) -> None:
+    """Runs a week, days between days with runs, the widest gap in minutes, and that gap with a start 2 h late."""
+    assert recurrence.runs_per_week == runs
+    assert recurrence.days_between_runs == pytest.approx(days)
+    assert (recurrence.widest_spacing, recurrence.least_rpo) == (spacing, rpo)
+
+
+def test_the_horizon_has_thirty_days_and_a_history_that_ends_before_the_estate_was_read() -> None:
+    """The history ends 130 minutes before, so that the last window of a plan does not include its own pull."""
+    horizon = Horizon(datetime(2026, 3, 2, 12, tzinfo=UTC))
+    assert (horizon.start, horizon.end) == (datetime(2026, 3, 3, tzinfo=UTC), datetime(2026, 4, 2, tzinfo=UTC))
+    assert (horizon.dates()[0], horizon.dates()[-1], len(horizon.dates())) == (date(2026, 3, 3), date(2026, 4, 1), 30)
+    assert horizon.history_end == datetime(2026, 3, 2, 9, 50, tzinfo=UTC)
+    assert horizon.rule_days == 366
+
+
+@given(AS_OF, ZONES)
+def test_a_settled_date_is_past_everywhere(as_of: datetime, zone: ZoneInfo) -> None:
+    """In no time zone is it still that day, and the day after is still going on somewhere or just over."""
+    settled = settled_date(as_of)
+    assert as_of.astimezone(zone).date() > settled
+    assert as_of.date() - settled == timedelta(days=2)
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2100])
+def test_instants_outside_the_supported_years_are_refused(year: int) -> None:
+    """Usually a number that was read as a time; the message has the allowed years."""
+    with pytest.raises(ValueError, match=f"^{year}-06-01T00:00:00\\+00:00 is out of range; allowed: .* 2000 to 2099$"):
+        in_calendar(datetime(year, 6, 1, tzinfo=UTC))
+
+
+def test_instants_are_converted_to_utc() -> None:
+    """The first and the last supported year included, whatever the offset."""
+    berlin = resolve_zone("Europe/Berlin")
+    assert in_calendar(datetime(2000, 1, 1, tzinfo=berlin)) == datetime(1999, 12, 31, 23, tzinfo=UTC)
+    assert in_calendar(datetime(2099, 12, 31, tzinfo=UTC)).tzinfo is UTC

@@ -240,3 +240,23 @@ def test_what_follows_from_another_mistake_is_not_told() -> None:
         parse_rules('working_hours = { days = ["Mon"] }', "rules.toml")
     assert len(str(refused.value).splitlines()) == 1
     assert "Monday" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wrong", "allowed"),
+    [
+        (Annotated[str, Field(min_length=1)], "", "is empty", "any text"),
+        (Annotated[str, Field(min_length=3)], "a", "has 1 character", "3 characters or more"),
+        (Annotated[str, Field(max_length=1)], "ab", "has 2 characters", "1 character or fewer"),
+        (Annotated[str, Field(max_length=1000)], "x" * 1001, "has 1,001 characters", "1,000 characters or fewer"),
+        (Annotated[list[int], Field(min_length=1)], [], "is empty", "1 entry or more"),
+        (Annotated[list[int], Field(max_length=2)], [1, 2, 3], "has 3 entries", "2 entries or fewer"),
+        (Annotated[tuple[int, ...], Field(min_length=2)], [1], "has 1 entry", "2 entries or more"),
+    ],
+)
+def test_lengths_are_counted_in_plain_words(kind: Any, value: object, wrong: str, allowed: str) -> None:
+    """Characters of text and entries of lists, with the right plurals."""
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(kind).validate_python(value)
+    told = expectation(caught.value.errors()[0], "JSON")
+    assert (told.wrong, told.allowed) == (wrong, allowed)
