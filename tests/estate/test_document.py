@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from optimizer.errors import EstateError
-from optimizer.estate.document import ESTATE_FILE, EstateDocument, LoadPart, Part, read_document
+from optimizer.estate.document import (
+    ESTATE_FILE,
+    EstateDocument,
+    LoadPart,
+    Part,
+    read_document,
+)
 from optimizer.files.remote import RemotePath
 from optimizer.model.arm_id import ArmId
 
