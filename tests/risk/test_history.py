@@ -83,7 +83,7 @@ def slow_share(samples: dict[datetime, bool], start: datetime, snapshot_minutes:
     return sum(verdicts) / len(verdicts) if 2 * len(verdicts) >= 25 else None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     days=st.lists(day_loads(), min_size=1, max_size=3, unique_by=lambda load: load.date),
     snapshot_minutes=st.sampled_from((5, 12, 15, 40)),

@@ -36,6 +36,18 @@ class Workers(SerialEngine):
         return super().map(function, tasks, **options)
 
 
+class IdleWorkers(Workers):
+    """Workers that would have to be started first."""
+
+    @property
+    def is_running(self) -> bool:
+        """Never."""
+        return False
+
+
+FIRST_DAY_AT_NOON = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 12, tzinfo=UTC)
+
+
 class PartlyRead(MemorySource):
     """A source that gives the VMs asked for and those between them."""
 
@@ -115,3 +127,27 @@ def test_a_fault_of_a_piece_is_that_of_the_whole() -> None:
             build_history(*arguments, engine=engine)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+def test_vms_of_several_timings_keep_theirs_in_pieces() -> None:
+    """Spans of VMs are in the order of their ids, whatever the order asked for, and each VM keeps its own timing."""
+    num_vms = 2 * MIN_SPAN_VMS
+    source = PartlyRead(varied_days(num_vms, 7))
+    order = np.random.default_rng(3).permutation(num_vms).tolist()
+    vm_ids = [f"vm-{row:05d}" for row in order]
+    timings = tuple(SnapshotTiming((15, 40, 5)[row % 3]) for row in order)
+    arguments = (source, vm_ids, FIRST_DAY_AT_NOON + timedelta(days=30), Threshold(), SnapshotGrid(timings))
+    engine = Workers(8)
+    assert content(build_history(*arguments, engine=engine)) == content(build_history(*arguments))
+    assert engine.num_tasks == 2 * count_blocks(7)
+
+
+@pytest.mark.parametrize(
+    ("engine", "num_tasks"), [(IdleWorkers(2), 0), (IdleWorkers(8), 0), (Workers(2), 3), (Workers(1), 0)]
+)
+def test_a_small_history_is_summed_up_in_this_process(engine: Workers, num_tasks: int) -> None:
+    """Starting processes takes longer than the work; those that run already help, unless there is only one."""
+    source = MemorySource(varied_days(4, 7))
+    end = FIRST_DAY_AT_NOON + timedelta(days=30)
+    build_history(source, ["VM-00000"], end, Threshold(), SnapshotGrid(), engine=engine)
+    assert engine.num_tasks == num_tasks

@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import Frequency, Recurrence, resolve_zone
 from optimizer.risk.forecast import Evidence, Forecast
-from optimizer.risk.table import risk_table, start_step
+from optimizer.risk.table import (
+    LEAST_COUNTED,
+    RiskTable,
+    busy_items,
+    forecast_rows,
+    risk_table,
+    snapshot_grid,
+    start_step,
+)
 
 DAILY = Recurrence(Frequency.DAILY)
 WEEKLY = Recurrence(Frequency.WEEKLY, days=(0, 6))
@@ -167,3 +176,53 @@ def test_an_inventory_without_items_has_an_empty_table() -> None:
     table = risk_table(make_inventory([]), make_forecast(0, 30))
     assert table.risk.shape == (0, 48)
     assert start_step(make_inventory([])) == 30
+
+
+def two_vaults() -> Inventory:
+    """Three VMs, of which the last is in a vault with longer snapshots."""
+    found = make_inventory([(DAILY, "UTC"), (DAILY, "UTC"), (DAILY, "Nepal Standard Time")])
+    slow = Vault("slow", "slow", timing=SnapshotTiming(40))
+    items = (*found.items[:2], replace(found.items[2], vault_id=slow.id))
+    return replace(found, vaults={**found.vaults, slow.id: slow}, items=items)
+
+
+def test_the_grid_of_a_forecast_has_the_timing_of_each_item_and_the_step_of_the_zones() -> None:
+    """One timing for all where the vaults agree, which is faster; one for each VM where they do not."""
+    grid = snapshot_grid(two_vaults())
+    assert grid.timings == (SnapshotTiming(), SnapshotTiming(), SnapshotTiming(40))
+    assert grid.step_minutes == 15
+    assert snapshot_grid(make_inventory([(DAILY, "UTC")] * 3)).timings == (SnapshotTiming(),)
+
+
+def test_the_rows_of_a_forecast_are_found_without_case() -> None:
+    """The forecast has the VMs in another order and in other capitals."""
+    inventory, forecast = make_inventory([(DAILY, "UTC")] * 3), make_forecast(3, 30)
+    assert forecast_rows(inventory, forecast).tolist() == [2, 1, 0]
+
+
+def test_busy_items_are_those_with_a_row_in_the_folds() -> None:
+    """Agentless VMs are left out unless load puts them at risk too."""
+    inventory = make_inventory([(DAILY, "UTC")] * 3)
+    agentless = {"snapshotConsistencyType": "OnlyCrashConsistent"}
+    first = replace(inventory.policies["policy-0"], properties=agentless)
+    inventory = replace(inventory, policies={**inventory.policies, first.id.key: first})
+    forecast = replace(make_forecast(3, 30), fold_row=np.array([-1, 0, 1]))
+    assert busy_items(inventory, forecast).tolist() == [1]
+    assert busy_items(inventory, forecast, agentless_at_risk=True).tolist() == [0, 1]
+
+
+def test_an_increase_counts_whole_and_a_gain_as_far_as_it_is_credited() -> None:
+    """Today's risk is 4: a start with 6 costs 6, one with 2 costs 3 at half credit."""
+    table = RiskTable(np.array([[4.0, 6.0, 2.0]]), np.array([4.0]), np.array([0.5]), np.array([True]), False)
+    assert table.cost.tolist() == [[4, 6, 3]]
+    nothing = replace(table, credit=np.array([0.0]))
+    assert nothing.cost.tolist() == [[4, 6, 4]]
+
+
+def test_a_gain_without_credit_breaks_ties_where_busy_hours_repeat() -> None:
+    """A thousandth of it counts, if the VM has a history of its own and the estate repeats."""
+    table = RiskTable(np.zeros((1, 3)), np.array([0.0]), np.array([0.0]), np.array([True]), repeats=True)
+    assert table.counted.tolist() == [LEAST_COUNTED]
+    assert replace(table, own=np.array([False])).counted.tolist() == [0]
+    assert replace(table, repeats=False).counted.tolist() == [0]
+    assert replace(table, credit=np.array([0.7])).counted.tolist() == [0.7]
