@@ -17,6 +17,7 @@ from optimizer.solve.exact.cpsat import FAMILIES, Family, Outcome, Scope, Scoped
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
 from tests.solve.examples import SUNDAYS, Problem, best_of_all, flat_risk, inventory, only, policy
+from tests.solve.small_instances import Row, Shape, priced, small_instance
 
 
 def _risk(num_vms: int, today: float, cheap: dict[int, float]) -> np.ndarray:
@@ -231,3 +232,101 @@ def test_fixed_writes_count_towards_their_limit() -> None:
     answer = ScopedModel(instance, Scope({1: [30, 46]}, start)).solve(5.0, 0)
     assert answer.options is not None
     assert answer.options[1] == 46
+
+
+def small(instance: Instance, options: dict[int, list[int]], fixed: list[int]) -> ScopedModel:
+    """The model of some free VMs, with all others fixed."""
+    return ScopedModel(instance, Scope(options, np.array(fixed)))
+
+
+def test_the_whole_scope_frees_every_vm() -> None:
+    """Each has its allowed options; a VM without any has all of them, so that the model has no solution."""
+    instance = small_instance([4, 9], allowed={0: [4, 20], 1: []})
+    scope = whole(instance, instance.today)
+    assert scope.options == {0: [4, 20], 1: list(range(48))}
+    assert ScopedModel(instance, scope).solve(5.0, 0).outcome is Outcome.INFEASIBLE
+    assert whole(instance, instance.today, only_allowed=False).options[0] == list(range(48))
+
+
+def test_fixed_vms_stay_and_count() -> None:
+    """VM 1 is fixed at 9, where the cap is then full; VM 0 goes to its next best start."""
+    prices = {(0, 4): 5.0, (0, 9): 0.0, (0, 20): 1.0}
+    instance = small_instance([4, 4], priced(2, prices), [Row((0, 1), (9,), cap=1)])
+    answer = small(instance, {0: [4, 9, 20]}, [4, 9]).solve(5.0, 0)
+    assert answer.options is not None and answer.options.tolist() == [20, 9]
+    assert answer.outcome is Outcome.OPTIMAL
+    free = small(instance, {0: [4, 9, 20]}, [4, 4]).solve(5.0, 0)
+    assert free.options is not None and free.options.tolist() == [9, 4]
+
+
+def test_the_bound_is_the_cost_of_what_is_free() -> None:
+    """The constant part, of fixed VMs, is left out; coefficients are rounded down."""
+    prices = {(0, 4): 2.0, (0, 9): 1.25, (1, 4): 7.0}
+    instance = small_instance([4, 4], priced(2, prices))
+    answer = small(instance, {0: [4, 9]}, [4, 4]).solve(5.0, 0)
+    assert answer.bound is not None
+    assert 1.25 - 1e-6 <= answer.bound <= 1.25
+
+
+def test_shared_costs_count_those_who_are_fixed() -> None:
+    """Two fixed VMs at 9: a third pays two pairs and, above the fair share of two, the peak."""
+    rows = [Row((0, 1, 2), (9,), pair_price=0.5), Row((0, 1, 2), (9,), peak_price=0.25, fair_share=2)]
+    instance = small_instance([4, 9, 9], priced(3, {(0, 9): 1.0}, 3.0), rows)
+    answer = small(instance, {0: [9]}, [9, 9, 9]).solve(5.0, 0)
+    assert answer.bound == pytest.approx(1.0 + 2 * 0.5 + 0.25, abs=1e-5)
+
+
+def test_places_that_are_left_and_policies_that_may_lack() -> None:
+    """A policy of three holds one fixed VM and an unplanned item; with two free VMs, one policy of one may lack."""
+    shape = Shape(per_new=1, per_old=3, unknown={(0, 4): 1})
+    instance = small_instance([4, 4, 4], shape=shape)
+    model = small(instance, {0: [4, 9], 1: [4, 9]}, [4, 4, 4])
+    assert model.items_without_place(0, 4) == -1
+    assert (model.most_lacking(0, 4), model.most_lacking(0, 9)) == (1, 2)
+    assert not model.fixed_writes().any()
+    away = small(instance, {0: [4]}, [4, 9, 4])
+    assert away.fixed_writes()[0, 9] == 1
+
+
+@pytest.mark.parametrize(("free", "full"), [([0, 1], {0}), ([0], set())])
+def test_keys_without_room_whose_vms_are_all_free(free: list[int], full: set[int]) -> None:
+    """A fixed VM of the key might be edited or leave, so nothing is said of such a key."""
+    instance = small_instance([4, 9], shape=Shape(per_new=1, per_old=1))
+    assert small(instance, {v: [4, 9] for v in free}, [4, 9]).full_keys() == full
+
+
+def test_a_swap_of_full_policies_is_opened() -> None:
+    """In a full vault of policies that are not edited, the swap is forbidden, and both VMs stay."""
+    policies = [(0, 4, (0,), False), (0, 9, (1,), False)]
+    prices = {(0, 4): 1.0, (0, 9): 0.0, (1, 9): 1.0, (1, 4): 0.0}
+    shape = Shape(policies=policies, per_new=1, per_old=1, room=(0,))
+    instance = small_instance([4, 9], priced(2, prices, 50.0), shape=shape)
+    without_order = [family for family in FAMILIES if family is not cpsat.add_order_of_writes]
+    model = ScopedModel(instance, whole(instance, instance.today), without_order)
+    assert model.open_rings(np.array([9, 4]))
+    assert not model.open_rings(np.array([4, 9]))
+    answer = model.solve_without_rings(5.0, 0)
+    assert answer.options is not None and answer.options.tolist() == [4, 9]
+
+
+def test_without_work_nothing_is_known() -> None:
+    """Neither a schedule nor a bound; a limit of seconds alone does not hurt."""
+    problem = _crowded()
+    instance = problem.instance()
+    model = ScopedModel(instance, whole(instance, instance.today))
+    nothing = model.solve(0.0, 0)
+    assert nothing.outcome is Outcome.UNKNOWN
+    assert (nothing.options, nothing.bound) == (None, None)
+    assert model.solve(5.0, 0, 60.0, all_linear=True).outcome is Outcome.OPTIMAL
+
+
+def test_two_schedules_can_share_a_model() -> None:
+    """The second part is added to the model of the first, with variables of its own."""
+    instance = small_instance([4], priced(1, {(0, 4): 2.0, (0, 9): 1.0}))
+    first = small(instance, {0: [4, 9]}, [4])
+    second = ScopedModel(instance, Scope({0: [4, 9]}, np.array([4])), model=first.model)
+    assert second.model is first.model
+    second.model.add(first.variables.x[0, 9] + second.variables.x[0, 9] <= 1)
+    second.model.add(first.variables.x[0, 9] == 1)
+    answer = second.solve(5.0, 0)
+    assert answer.options is not None and answer.options.tolist() == [4]

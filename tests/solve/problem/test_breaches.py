@@ -107,3 +107,27 @@ def test_too_many_policy_writes_name_their_limit() -> None:
     (breach,) = breaches(limits, np.array([6, 46]))
     assert (breach.limit.kind, breach.kind) == (LimitKind.POLICY_WRITES, BreachKind.POLICY_WRITES)
     assert breach.limit.name == "max_policy_writes"
+
+
+def test_only_the_kept_limits_are_looked_at() -> None:
+    """Of a window and a limit of moves that are both broken, each is found alone."""
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("web", "p")])
+    problem = Problem(found, Rules(rule=(only("01:00"),), max_moves=0), flat_risk(2))
+    limits = Limits(problem.instance(), problem.restrictions, problem.rules)
+    options = np.array([20, 2])
+    assert {limit.name for limit in broken_limits(limits, options)} == {"only 01:00", "max_moves"}
+    for limit in limits.all:
+        alone = broken_limits(limits, options, [limit])
+        assert set(alone) == {limit} & set(broken_limits(limits, options))
+
+
+def test_writes_are_counted_without_the_limit_of_policies_if_that_is_not_kept() -> None:
+    """A swap of full policies: no order in the full vault, and one write where there is room."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("web", "p"), ("web", "q")])
+    limited = {"max_vms_per_policy": 1, "max_policies_per_vault": 2, "edit": False}
+    problem = Problem(found, Rules(policies=limited), flat_risk(2), max_writes=0)
+    limits = Limits(problem.instance(), problem.restrictions, problem.rules)
+    swap = np.array([20, 46])
+    assert {limit.kind for limit in broken_limits(limits, swap)} == {LimitKind.POLICIES_PER_VAULT}
+    without = [limit for limit in limits.all if limit.kind is not LimitKind.POLICIES_PER_VAULT]
+    assert {limit.kind for limit in broken_limits(limits, swap, without)} == {LimitKind.POLICY_WRITES}

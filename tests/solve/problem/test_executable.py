@@ -16,8 +16,19 @@ from optimizer.ordering.trails import Move, order_of_moves
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.problem.breaches import BreachKind, breaches
-from optimizer.solve.problem.cost import count_creations, count_edits, evaluate, is_feasible
-from optimizer.solve.problem.executable import vault_writes
+from optimizer.solve.problem.cost import count_creations, count_edits, evaluate, is_feasible, policy_counts
+from optimizer.solve.problem.executable import (
+    VaultWrites,
+    edits_and_creations,
+    extra_writes,
+    families_of,
+    part_of,
+    rings_without_room,
+    vault_writes,
+    whole_policies,
+    without_impossible_options,
+)
+from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.limits import POLICIES_PER_VAULT, Limits
 from optimizer.solve.search.solved import Solved, Unsolvable
 from optimizer.solve.search.solver import solve
@@ -25,6 +36,7 @@ from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from tests.prices import fixed_prices
 from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
 from tests.solve.orders import Wish, can_be_ordered, fewest_writes
+from tests.solve.small_instances import Shape, small_instance
 
 STARTS = (2, 9, 20)
 
@@ -257,3 +269,147 @@ def test_tight_problems_are_solved_as_by_trying_everything(problem: Problem) -> 
     assert is_feasible(instance, result.options)
     assert result.bound <= best[0] + 1e-6
     assert result.cost.total == pytest.approx(best[0], abs=1e-6)
+
+
+def two_policies(
+    room: int, *, editable: tuple[bool, bool] = (True, True), per_policy: int = 1, unknown: int = 0
+) -> Instance:
+    """Policies at 4 and 9 of one twin key, each with as many VMs as it may hold."""
+    first, second = tuple(range(per_policy)), tuple(range(per_policy, 2 * per_policy))
+    shape = Shape(
+        policies=[(0, 4, first, editable[0]), (0, 9, second, editable[1])],
+        per_new=per_policy,
+        per_old=per_policy,
+        room=(room,),
+        unknown={(0, 4): unknown},
+    )
+    return small_instance([4] * per_policy + [9] * per_policy, shape=shape)
+
+
+def writes_of(instance: Instance, options: list[int], *, prefer_edits: bool = False) -> VaultWrites:
+    """The writes of the only vault."""
+    chosen = np.array(options, dtype=np.int64)
+    items = policy_counts(instance, chosen)
+    return vault_writes(families_of(instance), chosen, items, 0, prefer_edits=prefer_edits)
+
+
+@pytest.mark.parametrize(
+    ("room", "options", "writes"),
+    [
+        pytest.param(5, [4, 9], (True, 0, 0), id="nothing changes"),
+        pytest.param(5, [20, 9], (True, 1, 0), id="a creation, as there is room"),
+        pytest.param(0, [20, 9], (True, 0, 1), id="an edit, as there is none"),
+        pytest.param(5, [9, 4], (True, 1, 0), id="a swap through a new policy"),
+        pytest.param(0, [9, 4], (True, 0, 2), id="a swap by two edits"),
+        pytest.param(0, [20, 30], (True, 0, 2), id="both are edited"),
+        pytest.param(1, [20, 30], (True, 0, 2), id="of as many writes, those with fewer creations"),
+    ],
+)
+def test_creations_and_edits_of_two_policies_of_one_vm(
+    room: int, options: list[int], writes: tuple[bool, int, int]
+) -> None:
+    """Creations where there is room for all of them, otherwise the choice with the fewest writes."""
+    found = writes_of(two_policies(room), options)
+    assert (found.possible, found.created, len(found.edited)) == writes
+
+
+def test_edits_are_preferred_where_they_take_no_more_writes() -> None:
+    """With a taste for edits, the policy is edited even though there is room; a swap takes fewer writes without."""
+    assert len(writes_of(two_policies(5), [20, 9], prefer_edits=True).edited) == 1
+    swap = writes_of(two_policies(5), [9, 4], prefer_edits=True)
+    assert (swap.created, len(swap.edited)) == (1, 0)
+
+
+def test_rings_name_the_cells_that_need_a_policy() -> None:
+    """The swap of the two cells is one ring; the other cells are in none."""
+    rings = writes_of(two_policies(1), [9, 4]).rings[0]
+    assert set(np.flatnonzero(rings >= 0).tolist()) == {4, 9}
+    assert rings[4] == rings[9]
+    assert (writes_of(two_policies(1), [20, 9]).rings == -1).all()
+
+
+def test_policies_that_must_not_be_edited_block_the_swap_of_a_full_vault() -> None:
+    """No order exists; the ring that blocks it is given."""
+    instance = two_policies(0, editable=(False, False))
+    options = np.array([9, 4])
+    items = policy_counts(instance, options)
+    extra, stuck = extra_writes(instance, options, items)
+    assert (extra.tolist(), stuck.tolist()) == ([0], [True])
+    ((key, cells),) = rings_without_room(instance, options, items)
+    assert (key, cells.tolist()) == (0, [4, 9])
+    free = two_policies(1, editable=(False, False))
+    assert list(rings_without_room(free, options, items)) == []
+    assert extra_writes(free, options, items)[0].tolist() == [1]
+
+
+def test_a_policy_whose_vms_part_is_not_edited() -> None:
+    """VMs 0 and 1 go to different starts: two creations, which a vault with room for one cannot have."""
+    options = [20, 30, 9, 9]
+    assert writes_of(two_policies(2, per_policy=2), options).created == 2
+    assert not writes_of(two_policies(1, per_policy=2), options).possible
+
+
+def test_edits_and_creations_are_counted_by_vault() -> None:
+    """Two vaults, one of which only needs a creation."""
+    policies = [(0, 4, (0,), True), (1, 4, (1, 2), True)]
+    shape = Shape(key=[0, 1, 1], key_vault=(0, 1), room=(0, 5), policies=policies, per_new=2, per_old=2)
+    instance = small_instance([4, 4, 4], shape=shape)
+    options = np.array([9, 4, 9])
+    edits, created = edits_and_creations(instance, options, policy_counts(instance, options))
+    assert (edits.tolist(), created.tolist()) == ([1, 0], [0, 1])
+
+
+def test_room_is_what_policies_of_today_could_take() -> None:
+    """Unplanned items and VMs that are counted take places; a policy over its limit has none."""
+    policies = [(0, 4, (0, 1), True), (0, 9, (2,), True)]
+    shape = Shape(policies=policies, per_new=3, per_old=3, unknown={(0, 9): 1})
+    f = families_of(small_instance([4, 4, 9], shape=shape))
+    assert (f.room_today[0, 4], f.room_today[0, 9], f.room_today[0, 20]) == (1, 1, 0)
+    assert not f.tight[0]
+    assert families_of(two_policies(1)).tight.tolist() == [True]
+
+
+def test_the_largest_policies_come_first_in_each_vault() -> None:
+    """Policies that must not be edited are left out; each VM knows its policy."""
+    policies = [(0, 4, (0,), True), (1, 4, (1, 2), True), (0, 9, (3, 4), True), (0, 20, (5,), False)]
+    shape = Shape(key=[0, 1, 1, 0, 0, 0], key_vault=(0, 1), room=(1, 1), policies=policies)
+    f = families_of(small_instance([4, 4, 4, 9, 9, 20], shape=shape))
+    assert f.vault_policy_begin.tolist() == [0, 2, 3]
+    assert np.diff(f.policy_vm_begin).tolist() == [2, 1, 2]
+    assert f.vm_policy.tolist() == [1, 2, 2, 0, 0, -1]
+
+
+@pytest.mark.parametrize(("room", "pinned", "whole"), [(1, (), [0, 1]), (2, (), []), (1, (0,), [1])])
+def test_policies_whose_vms_may_move_together(room: int, pinned: tuple[int, ...], whole: list[int]) -> None:
+    """Only in a vault without room for a new policy each, and without pinned VMs."""
+    instance = two_policies(room)
+    movable = ~np.isin(np.arange(2), pinned)
+    assert whole_policies(families_of(instance), movable).tolist() == whole
+
+
+def test_options_that_no_order_of_writes_reaches_are_removed() -> None:
+    """In a full vault, VMs of a full policy stay together, and stay at all if the policy must not be edited."""
+    instance = two_policies(0, editable=(True, False), per_policy=2)
+    narrow = replace(instance, allowed=instance.allowed & ~np.isin(np.arange(48), [30]))
+    narrow.allowed[0, 20] = False
+    found = without_impossible_options(narrow).allowed
+    assert not found[[0, 1], 20].any() and not found[:, 30].any()
+    assert found[1, 33] and found[0, 33]
+    assert [np.flatnonzero(row).tolist() for row in found[2:]] == [[9], [9]]
+    roomy = two_policies(1, per_policy=2)
+    assert without_impossible_options(roomy) is roomy
+
+
+def test_a_part_of_the_vaults_has_numbers_of_its_own() -> None:
+    """The second of two vaults alone: the same policies, VMs and room, numbered from 0."""
+    policies = [(0, 4, (0,), True), (1, 4, (1, 2), True), (2, 9, (3,), True)]
+    shape = Shape(key=[0, 1, 1, 2], key_vault=(0, 1, 1), room=(3, 7), policies=policies)
+    whole = families_of(small_instance([4, 4, 4, 9], shape=shape))
+    part = part_of(whole, np.array([1, 2, 3]), np.array([1, 2]), np.array([1]))
+    assert part.key.tolist() == [0, 0, 1]
+    assert part.today.tolist() == [4, 4, 9]
+    assert part.vault_room.tolist() == [7]
+    assert part.policy_vm.tolist() == [0, 1, 2]
+    assert part.vm_policy.tolist() == [0, 0, 1]
+    assert part.vault_policy_begin.tolist() == [0, 2]
+    assert part.room_today.tolist() == whole.room_today[1:].tolist()

@@ -66,3 +66,40 @@ def test_all_limits_together_leave_what_is_allowed(problem: Problem) -> None:
     """The options that no limit on single VMs forbids are the allowed ones."""
     limits = Limits(problem.instance(), problem.restrictions, problem.rules)
     np.testing.assert_array_equal(open_options(limits.forbidden(limits.all)), problem.restrictions.allowed)
+
+
+def test_without_the_limit_of_policies_vaults_have_any_room() -> None:
+    """Nothing else differs, and policies may be edited although a rule pins their VMs."""
+    limits = limits_of(Rule(name="pin", where={"name": "vm0"}, pin=True), policies={"max_policies_per_vault": 1})
+    assert limits.unpinned.vault_room.tolist() == [0]
+    assert limits.without_vault_limit.vault_room.min() > 10**6
+    assert [one.editable for one in limits.instance.policies] == [False]
+    assert [one.editable for one in limits.without_vault_limit.policies] == [True]
+    assert np.array_equal(limits.without_vault_limit.allowed, limits.instance.allowed)
+
+
+def test_options_are_forbidden_limit_by_limit() -> None:
+    """Bits of each window, and of both together."""
+    night, late = only("03:00"), Rule(name="late", where={"name": "vm0"}, allow=only("23:00").allow)
+    limits = limits_of(night, late)
+    both = open_options(limits.forbidden(limits.all))
+    alone = open_options(limits.forbidden([Limit("late", LimitKind.RULE)]))
+    assert not both[0].any()
+    assert np.flatnonzero(both[1]).tolist() == [6]
+    assert np.flatnonzero(alone[0]).tolist() == [46]
+    assert alone[1].all()
+    assert open_options(limits.forbidden([])).all()
+
+
+def test_amounts_of_settings_and_writes() -> None:
+    """Each kind of limit finds its own."""
+    limits = limits_of(
+        max_moves=3, max_risk_increase=0.25, max_policy_writes=1, policies={"max_policies_per_vault": 7}
+    )
+    amounts = {limit.kind: limits.amount(limit) for limit in limits.all}
+    assert amounts[LimitKind.MAX_MOVES] == 3
+    assert amounts[LimitKind.POLICY_WRITES] == 1
+    assert amounts[LimitKind.POLICIES_PER_VAULT] == 7
+    assert limits.amount(Limit("risk", LimitKind.MAX_RISK_INCREASE)) == 0.25
+    assert limits.amount(Limit("fact", LimitKind.FIXED)) is None
+    assert limits.longer_within(MAX_MOVES) == []

@@ -101,6 +101,16 @@ def test_counts_are_annealed_in_place_and_the_change_is_returned() -> None:
     assert is_feasible(instance, c.options)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_change_is_right_over_many_short_chunks(seed: int) -> None:
+    """Each chunk begins where the one before ended, which need not be the best schedule."""
+    instance = spread()
+    begin = np.array([9, 20, 33, 4, 9])
+    c = count(instance, begin)
+    best, change = anneal_counts(pack(instance), c, np.arange(5), 40, seed, chunk_rounds=2)
+    assert evaluate(instance, best).total - evaluate(instance, begin).total == pytest.approx(change, abs=1e-9)
+
+
 def test_keep_going_goes_on() -> None:
     """The listener by default never ends the search."""
     assert keep_going(1, 2.0)

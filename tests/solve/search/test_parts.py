@@ -14,6 +14,7 @@ from optimizer.solve.search.parts import Work, cut, merge, search_part, vault_gr
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
 from tests.solve.examples import PART_VMS, CountingClock, vaults_that_share_services
+from tests.solve.small_instances import Row, Shape, priced, small_instance
 
 CAPPED = Rules(rule=(Rule(name="cap", max_concurrent=26),))
 RULES = {
@@ -88,3 +89,53 @@ def test_a_time_limit_ends_the_search_of_parts() -> None:
     assert isinstance(result, Solved)
     assert is_feasible(instance, result.options)
     assert 0.8 <= result.seconds <= 1.2
+
+
+def test_vaults_are_collected_until_a_part_is_full() -> None:
+    """Vaults of one, two and three VMs in parts of at most three, in the given order; an empty vault adds nothing."""
+    shape = Shape(key=[0, 1, 1, 2, 2, 2], key_vault=(0, 1, 2), room=(1, 1, 1, 1))
+    instance = small_instance([4] * 6, shape=shape)
+    groups = [group.tolist() for group in vault_groups(instance, [0, 1, 2, 3], 3)]
+    assert groups == [[0, 1, 2], [3, 4, 5]]
+    assert [group.tolist() for group in vault_groups(instance, [2, 3, 1, 0], 3)] == [[3, 4, 5], [0, 1, 2]]
+    assert [group.tolist() for group in vault_groups(instance, [0, 1, 2, 3], 100)] == [[0, 1, 2, 3, 4, 5]]
+    assert len(vault_groups(instance, [0, 1, 2, 3], 1)) == 3
+
+
+def test_a_part_sees_the_others_where_they_are() -> None:
+    """The cap over both vaults is taken by the VM of the other vault: nothing is left of it for the part."""
+    prices = {(v, t): price for v in range(2) for t, price in ((4, 5.0), (9, 0.0), (20, 1.0))}
+    shape = Shape(key=[0, 1], key_vault=(0, 1), room=(9, 9))
+    instance = small_instance([4, 9], priced(2, prices, 50.0), [Row((0, 1), (9,), cap=1)], shape)
+    a, c = pack(instance), count(instance, instance.today)
+    part = cut(a, c, np.array([0]), 1.0, instance.movable, Work(200, 0))
+    best, stopped = search_part(part)
+    assert (best.tolist(), stopped) == ([20], False)
+    change = merge(a, c, [(part, best)])
+    assert c.options.tolist() == [20, 9]
+    assert change == pytest.approx(-4.0)
+
+
+def test_moves_that_are_left_are_shared_out() -> None:
+    """Three moves in all, one of which is made: each of two parts gets one of the other two."""
+    prices = {(v, t): price for v in range(4) for t, price in ((4, 5.0), (9, 0.0))}
+    shape = Shape(key=[0, 0, 1, 1], key_vault=(0, 1), room=(9, 9), max_moves=3)
+    instance = small_instance([4] * 4, priced(4, prices, 50.0), shape=shape)
+    a, c = pack(instance), count(instance, np.array([9, 4, 4, 4]))
+    parts = [cut(a, c, np.array(vms), 0.5, instance.movable, Work(200, 0)) for vms in ([0, 1], [2, 3])]
+    found = [(part, search_part(part)[0]) for part in parts]
+    merge(a, c, found)
+    assert c.options.tolist()[:2] == [9, 9]
+    assert sorted(c.options.tolist()[2:]) == [4, 9]
+    assert c.moves.tolist() == [3]
+
+
+def test_pinned_vms_of_a_part_stay() -> None:
+    """They are not among its movable VMs, by its own numbers."""
+    shape = Shape(key=[0, 1, 1], key_vault=(0, 1), room=(9, 9), immovable=[1])
+    instance = small_instance([4, 4, 4], shape=shape)
+    a, c = pack(instance), count(instance, instance.today)
+    part = cut(a, c, np.array([1, 2]), 1.0, instance.movable, Work(1, 0))
+    assert part.movable.tolist() == [1]
+    assert part.vms.tolist() == [1, 2]
+    assert part.counts.options.tolist() == [4, 4]

@@ -86,7 +86,7 @@ def test_limits_on_moves_are_kept(most: int) -> None:
 
 def test_only_feasible_schedules_that_cost_no_more_are_kept() -> None:
     """Nothing, a schedule that breaks a limit, and one that costs more are refused; an equal one is taken."""
-    prices = {(0, 4): 1.0, (0, 9): 1.0, (0, 20): 2.0}
+    prices = {(0, 4): 1.0, (0, 9): 1.0, (0, 20): 2.0, (0, 33): 0.0}
     instance = small_instance([4], priced(1, prices), allowed={0: [4, 9, 20]})
     made = cycle_search(instance)
     made.offer(None)
@@ -114,7 +114,7 @@ def test_a_known_schedule_is_a_beginning_too() -> None:
     shape = Shape(policies=policies, per_new=1, per_old=1, room=(0,), write_price=0.1)
     instance = small_instance([4, 9], priced(2, prices, 50.0), shape=shape)
     known = np.array([9, 4])
-    made = cycle_search(instance, start=known)
+    made = cycle_search(instance, start=known, clock=SolveClock(0.0))
     made.run(Cycle(0, 0.0, 0.001, 2), None)
     assert made.best.tolist() == [9, 4]
     broken = cycle_search(small_instance([4], allowed={0: [4]}), start=np.array([9]))
