@@ -294,9 +294,15 @@ def test_something_that_does_not_exist_is_an_error(text: str, home: Path, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize(
-    "args", [["report"], ["report", "--format", "json"], ["--help"], ["audit", "--format", "json"]]
+    ("args", "unbuffered"),
+    [
+        (["report"], ""),
+        (["report", "--format", "json"], "1"),
+        (["--help"], ""),
+        (["--help"], "1"),
+        (["audit", "--format", "json"], ""),
+    ],
 )
 def test_output_that_cannot_be_written_is_one_line(home: Path, args: list[str], unbuffered: str) -> None:
     """A full disk behind stdout ends with a sentence and code 1, also where an error was to be printed as JSON."""

@@ -27,7 +27,7 @@ def _logs(cloud: Cloud, query: str) -> Any:
 
 def _load_query(table: str) -> str:
     ids = f'["{vm_id("vm-1").lower()}", "{vm_id("vm-3").lower()}"]'
-    span = "T >= datetime(2026-11-01T00:00:00Z) and T < datetime(2026-11-01T01:00:00Z)"
+    span = "T >= datetime(2026-11-01T01:00:00+01:00) and T < datetime(2026-11-01T01:00:00Z)"
     return f"{table}\n| where {span} and tolower(_ResourceId) in (dynamic({ids}))"
 
 
