@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory, Policy, Vault
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
-from optimizer.model.snapshot_timing import USUAL_TIMING
+from optimizer.model.snapshot_timing import USUAL_TIMING, SnapshotTiming
 from optimizer.model.timegrid import Horizon, Recurrence, format_start, resolve_zone
-from optimizer.model.window_options import options_allowed
+from optimizer.model.window_options import options_allowed, options_clear_of, options_within, windows_in_utc
 from optimizer.verifier.window_clock import WindowClock
 from tests.solve.examples import DAILY, HOURLY, WORKDAYS, policy
 
@@ -143,3 +144,51 @@ def test_search_and_verifier_agree_with_the_slow_loop(
     edges = [option for option in range(48) if is_allowed[option] != is_allowed[option - 1]]  # where mistakes show
     option = data.draw(st.sampled_from([*edges, *(edge - 1 for edge in edges if edge), 0]))
     assert is_allowed[option] != broken(rule, one, option, as_of)
+
+
+def begins(*minutes: int) -> np.ndarray:
+    """Begins of start windows of every option: those given for the first, none for the others."""
+    rows = np.full((48, len(minutes)), -1)
+    rows[0] = minutes
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("minutes", "intervals", "within", "clear"),
+    [
+        ((100,), [(100, 235)], True, False),
+        ((100,), [(101, 300)], False, False),
+        ((100,), [(0, 234)], False, False),
+        ((100,), [(0, 100), (235, 300)], False, True),
+        ((100,), [(0, 150), (160, 300)], False, False),
+        ((100, 500), [(0, 700)], True, False),
+        ((100, 500), [(0, 300)], False, False),
+        ((100, 500), [(300, 400)], False, True),
+        ((100,), [], False, True),
+        ((-1,), [(0, 10)], True, True),
+        ((-1,), [], True, True),
+    ],
+)
+def test_windows_lie_inside_or_clear_of_intervals(
+    minutes: tuple[int, ...], intervals: list[tuple[int, int]], within: bool, clear: bool
+) -> None:
+    """Intervals are half open: a window may end where one begins, and every window of an option has to qualify."""
+    spans = np.array(intervals, dtype=np.int64).reshape(-1, 2)
+    assert bool(options_within(begins(*minutes), 135, spans)[0]) is within
+    assert bool(options_clear_of(begins(*minutes), 135, spans)[0]) is clear
+
+
+def test_windows_of_rules_that_touch_become_one_interval() -> None:
+    """In UTC minutes after the start of the horizon, joined across midnight, with two days on each side."""
+    horizon = Horizon(WINTER)
+    found = windows_in_utc([window(20, 24, "UTC"), window(0, 6, "UTC")], "UTC", horizon, 1)
+    assert (60 * 20, 60 * 30) in {tuple(span) for span in found.tolist()}
+    assert windows_in_utc([], "UTC", horizon, 1).shape == (0, 2)
+
+
+def test_a_longer_snapshot_leaves_fewer_starts() -> None:
+    """In a window of 2 h 15 min fits a snapshot of 15 minutes, and not one of 16."""
+    rule, horizon = Rule(name="r", allow=(Window(start=1200, end=1335, zone="UTC"),)), Horizon(WINTER)
+    for minutes, starts in ((15, [40]), (16, [])):
+        pattern = policy("p", "v", 40).pattern(horizon, SnapshotTiming(minutes))
+        assert options_allowed(rule, pattern, "UTC", horizon).nonzero()[0].tolist() == starts

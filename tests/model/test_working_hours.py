@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from optimizer.config import parse_rules
 from optimizer.errors import ConfigError
 from optimizer.model.rules import Rules
-from optimizer.model.snapshot_timing import USUAL_TIMING
+from optimizer.model.snapshot_timing import USUAL_TIMING, SnapshotTiming
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start
 from optimizer.model.working_hours import WorkingHours
+from tests.model.timings import delays
 
 DAILY = Recurrence(Frequency.DAILY)
 SUNDAYS = Recurrence(Frequency.WEEKLY, (6,))
@@ -104,3 +106,23 @@ def test_working_hours_are_dumped_whole() -> None:
     hours = WorkingHours.model_validate({"from": "07:00", "days": ["Monday"]})
     assert Rules().model_dump(mode="json")["working_hours"]["to"] == "18:00"
     assert Rules.model_validate(Rules(working_hours=hours).model_dump(mode="json")).working_hours == hours
+
+
+@pytest.mark.parametrize("hours", [WorkingHours(), NIGHT_SHIFT, ONE_HOUR])
+def test_known_delays_count_with_their_shares(hours: WorkingHours) -> None:
+    """The same as counting each half minute of each delay, which is spread over the 5 minutes around it."""
+    timing = SnapshotTiming(15, delays(m0=0.25, m30=0.5, m120=0.25))
+    at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(hours.minutes)}
+    found = hours.starts(DAILY, timing)
+    for option in range(0, 48, 5):
+        expected = 0.0
+        for run in DAILY.run_minutes(option, 0).tolist():
+            for delay, share in ((0, 0.25), (30, 0.5), (120, 0.25)):
+                cells = [int(run + delay - 2.5 + (cell + 0.5) / 2 + 10080) % 10080 for cell in range(10)]
+                expected += share * sum(minute in at_work for minute in cells) / 10
+        assert found[option] == pytest.approx(expected * WEEK)
+
+
+def test_the_longest_day_of_work_counts_every_backup_whatever_its_delay() -> None:
+    """Around the clock, each of the 30 daily backups starts in working hours."""
+    assert ALWAYS.starts(DAILY, SnapshotTiming(15, delays(m0=0.5, m120=0.5))) == pytest.approx(np.full(48, 30.0))
