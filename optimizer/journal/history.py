@@ -112,7 +112,10 @@ def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventor
             rolled_back.setdefault(journal.plan, set()).update(journal.moved_on())
     applied = {path: journal for path, journal in journals.items() if not journal.is_rollback}
     return (
-        *(_of_journal(path, one, rolled_back.get(one.plan, set()), starts) for path, one in applied.items()),
+        *(
+            _of_journal(path, journal, rolled_back.get(journal.plan, set()), starts)
+            for path, journal in applied.items()
+        ),
         *(_of_plan(path, starts) for path in files if not is_journal(path)),
     )
 
@@ -158,12 +161,12 @@ def _files(sources: Iterable[Path]) -> Iterator[Path]:
                 )
             yield path
             continue
-        found = sorted(file for pattern in JOURNALS for file in path.glob(pattern))
-        if not found:
+        journals = sorted(file for pattern in JOURNALS for file in path.glob(pattern))
+        if not journals:
             raise DataError(
                 f"{path}: holds no journal (*.journal.jsonl); give the folder in which 'apply' was run, or a file"
             )
-        yield from found
+        yield from journals
 
 
 def _read(path: Path) -> _Journal:

@@ -488,7 +488,7 @@ def plan_of_journal(journal: Path) -> Path:
     runs = [record for record in read_journal(journal) if isinstance(record, RunRecord)]
     if not runs:
         raise ApplyError(f"{journal}: the journal is empty: no write was made, so there is nothing to take back")
-    place = journal.parent / Path(runs[0].plan).name
-    if not place.exists():
-        raise ApplyError(f"{journal}: its plan {place} does not exist; name its place with --plan")
-    return place
+    plan = journal.parent / Path(runs[0].plan).name
+    if not plan.exists():
+        raise ApplyError(f"{journal}: its plan {plan} does not exist; give its place with --plan")
+    return plan

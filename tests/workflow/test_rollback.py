@@ -31,7 +31,7 @@ def test_a_part_is_rolled_back_with_the_plan_elsewhere(world: World) -> None:
     journal = world.folder / "elsewhere" / "plan.journal.jsonl"
     journal.parent.mkdir()
     shutil.move(world.journal, journal)
-    with pytest.raises(optimizer.ApplyError, match="name its place with --plan"):
+    with pytest.raises(optimizer.ApplyError, match="give its place with --plan"):
         optimizer.prepare_rollback(journal, world.cloud)
     back = optimizer.prepare_rollback(
         optimizer.PlanFiles(world.plan_file, journal), world.cloud, scope=optimizer.RollbackScope.of(f"vm={name}")

@@ -60,15 +60,15 @@ class LaneQueue:
 
     def opened(self, second: int, pending: Collection[int], spans_of: Callable[[int], Sequence[Span]]) -> list[int]:
         """Pending writes whose windows have opened by now."""
-        found: list[int] = []
+        opened: list[int] = []
         while self._openings and self._openings[0][0] <= second:
             _, window = heappop(self._openings)
             members = [n for n in self._members[window] if n in pending]
             self._members[window] = members
-            found += members
+            opened += members
             if members:
                 self._expect(window, spans_of(members[0]), second)
-        return found
+        return opened
 
     def has(self, n: int) -> bool:
         """Whether a write is in a queue or stuck."""
@@ -94,7 +94,7 @@ class LaneQueue:
         ready = [queue for queue in self._waiting() if queue.budget.free_at(second) <= second]
         if not ready:
             return None
-        queue = min(ready, key=lambda one: one.waiting[0])
+        queue = min(ready, key=lambda queue: queue.waiting[0])
         n = heappop(queue.waiting)
         self._queued.discard(n)
         return n, queue.budget

@@ -250,7 +250,7 @@ class _Layout:
     def is_deadlocked(self) -> bool:
         """Whether full policies or caps rule out any of the remaining writes."""
         obstacles = (self._transition.obstacles(self.writes[n]) for n in self.pending if self._spans[n])
-        return any(obstacle.key[0] in {"policy", "cap"} for found in obstacles for obstacle in found)
+        return any(obstacle.key[0] in {"policy", "cap"} for each in obstacles for obstacle in each)
 
     def blocked(self) -> list[Blocked]:
         """Writes without a time, each with the reason."""

@@ -42,13 +42,13 @@ class OpenMinutes:
         """Open periods within ``[begin, end)``, in seconds since 1970."""
         stretches = _stretches(self.minutes)
         monday = begin - 60 * week_minute(begin) - begin % 60 - _WEEK_SECONDS
-        found = []
+        spans = []
         while monday < end:
             for first, length in stretches:
                 opens = monday + 60 * first
-                found.append((max(opens, begin), min(opens + 60 * length, end)))
+                spans.append((max(opens, begin), min(opens + 60 * length, end)))
             monday += _WEEK_SECONDS
-        return union(found)
+        return union(spans)
 
 
 @lru_cache(maxsize=1024)  # 10 kB each; a run needs the same ones each time it builds the calendar of what is left
@@ -82,8 +82,8 @@ def open_minutes(shift: Shift, rpo: Rpo) -> OpenMinutes:
 def common_minutes(each: Iterable[OpenMinutes]) -> OpenMinutes:
     """Minutes that are open for all of several changes."""
     every = list(each)
-    minutes = np.logical_and.reduce([one.minutes for one in every])
-    reason = next((one.reason for one in every if one.reason), "")
+    minutes = np.logical_and.reduce([opened.minutes for opened in every])
+    reason = next((opened.reason for opened in every if opened.reason), "")
     if not minutes.any() and not reason:
         reason = "there is no time that suits all its VMs"
     return OpenMinutes(minutes, reason)

@@ -55,8 +55,8 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
     limits = []
     for item in inventory.items:
         policy = inventory.policy(item)
-        place = (inventory.vm(item), inventory.vault(item), policy.recurrence.frequency)
-        stated = [(rule.rpo_hours, rule.name) for rule in stating if rule.rpo_hours and rule.is_for(*place)]
+        whose = (inventory.vm(item), inventory.vault(item), policy.recurrence.frequency)
+        stated = [(rule.rpo_hours, rule.name) for rule in stating if rule.rpo_hours and rule.is_for(*whose)]
         if stated:
             hours, name = min(stated)
             limits.append(Rpo(max(policy.recurrence.least_rpo, int(hours * 60)), name))

@@ -57,8 +57,8 @@ class Reservations:
             for group, _ in self._changes[n]:
                 members.setdefault(group, []).append(n)
         self._arrivals = {
-            group: _Arrivals(of, np.stack([np.maximum(dict(self._changes[n])[group], 0) for n in of]))
-            for group, of in members.items()
+            group: _Arrivals(numbers, np.stack([np.maximum(dict(self._changes[n])[group], 0) for n in numbers]))
+            for group, numbers in members.items()
         }
 
     def against(self, n: int) -> Key | None:

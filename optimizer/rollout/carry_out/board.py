@@ -96,11 +96,11 @@ class Board:
 
     def _numbers_by_lane(self, done: Collection[int]) -> dict[int, list[int]]:
         """Numbers of the writes that this run has to settle, by lane."""
-        found: dict[int, list[int]] = {}
+        numbers: dict[int, list[int]] = {}
         for number, write in self._writes.items():
             if number not in done and self._concerns_this_run(write):
-                found.setdefault(self._lane(write), []).append(number)
-        return found
+                numbers.setdefault(self._lane(write), []).append(number)
+        return numbers
 
     def work(self) -> None:
         """Make writes until there is nothing left to do in this run; each worker runs this method."""

@@ -74,9 +74,9 @@ class Conditions:
 
     def _room_for_policies(self, vault_id: ArmId) -> str:
         limits = self.baseline.rules.policies
-        place = shared_place(vault_id, limits.scope)
+        shared = shared_place(vault_id, limits.scope)
         recent = self.session.ledger.since(self.session.clock.now() - BUDGET_PERIOD)
-        used = sum(shared_place(other.vault_id, limits.scope) == place for other in recent)
+        used = sum(shared_place(other.vault_id, limits.scope) == shared for other in recent)
         return "the budget of policy writes for 24 hours is used up" if used >= limits.max_writes_per_day else ""
 
     def _room_for_items(self, vault_id: ArmId) -> str:

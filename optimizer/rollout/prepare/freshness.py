@@ -298,8 +298,8 @@ def _compare_items(compared: _Compared) -> None:
     for key, now in compared.now.items.items():
         if key not in compared.then.items:
             # A VM that was added to a policy that is edited would be moved with it.
-            place = policy_of(properties_of(now))
-            compared.report(place, f"VM {_name(now)} is new in policy {place.name}")
+            policy_id = policy_of(properties_of(now))
+            compared.report(policy_id, f"VM {_name(now)} is new in policy {policy_id.name}")
 
 
 def _how_it_changed(then: Resource, now: Resource) -> str:

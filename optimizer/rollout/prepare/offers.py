@@ -135,12 +135,12 @@ def _selected(select: Select, only: Sequence[VmFilter], remaining: Remaining) ->
 
 def _first(writes: Sequence[Write]) -> list[Write]:
     """The writes that one command names, but at least one; VMs of one policy stay together."""
-    found: list[Write] = []
+    first: list[Write] = []
     for write in writes:
-        if found and len(_vms_of([*found, write])) > _OFFERED:
+        if first and len(_vms_of([*first, write])) > _OFFERED:
             break
-        found.append(write)
-    return found
+        first.append(write)
+    return first
 
 
 def _vms_of(writes: Iterable[Write]) -> list[ArmId]:

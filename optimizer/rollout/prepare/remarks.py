@@ -63,16 +63,16 @@ def closed_vaults(writes: Sequence[Write], session: ReadSession) -> list[str]:
     session
         The closed vaults.
     """
-    found = []
+    remarks = []
     for vault_id in vaults_of(writes):
         if closed := session.closure(vault_id):
             until = f"{closed.closed_until:%Y-%m-%d %H:%M} UTC"
             name = vault_id.name
-            found.append(
+            remarks.append(
                 f"vault {name} is closed until {until}, as the service asked, so nothing is sent to it before: "
                 f"{closed.reason}"
             )
-    return found
+    return remarks
 
 
 def not_rolled_back(freshness: Freshness, writes: Sequence[Write]) -> list[str]:
@@ -86,13 +86,15 @@ def not_rolled_back(freshness: Freshness, writes: Sequence[Write]) -> list[str]:
         Writes of the rollback that are still to be made.
     """
     hindered = [write for write in writes if freshness.hinders(write)]
-    found = []
+    remarks = []
     for vault_id, changes in freshness.broken.items():
         count = sum(write.vault_id == vault_id for write in hindered)
         what = "1 write of the rollback is" if count == 1 else f"{count} writes of the rollback are"
         left = f"; {what} skipped because of that" if count else ""
-        found.append(f"vault {vault_id.name} was changed by somebody else: {first_few(changes, separator='; ')}{left}")
-    return found
+        remarks.append(
+            f"vault {vault_id.name} was changed by somebody else: {first_few(changes, separator='; ')}{left}"
+        )
+    return remarks
 
 
 def changes_elsewhere(freshness: Freshness) -> list[str]:

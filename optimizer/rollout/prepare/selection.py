@@ -197,11 +197,11 @@ class _Chooser:
 
     def _alike(self) -> str:
         """Names in the plan that are similar to those in the selectors."""
-        found = []
+        alike = []
         for vms in self._only:
             near = get_close_matches(Caseless(vms.pattern).key, self._names(vms.kind), NAMED)
-            found += [f"{vms.kind}={name}" for name in near]
-        return f"; did you mean {' or '.join(found)}?" if found else ""
+            alike += [f"{vms.kind}={name}" for name in near]
+        return f"; did you mean {' or '.join(alike)}?" if alike else ""
 
     def _names(self, kind: str) -> list[str]:
         """Names of one kind for everything that the plan moves, in lower case because selectors ignore case."""
@@ -214,17 +214,17 @@ class _Chooser:
 
     def remarks(self, max_moves: int | None) -> list[str]:
         """What was selected but is not part of the run, and why."""
-        found = [f"{reason}: it stays as it is" for reason in self._partly]
+        remarks = [f"{reason}: it stays as it is" for reason in self._partly]
         if stuck := self._left_stuck():
             num_vms = sum(len(write.vms) for write in stuck)
             verb = "is" if num_vms == 1 else "are"
-            found.append(
+            remarks.append(
                 f"{count_of(num_vms, 'VM')} {verb} left out because others would have to move first: "
                 f"{self._why_stuck(stuck[0])}"
             )
         if self._too_large and not self.picked:
-            found.append(f"--max-moves {max_moves} is used up: earlier runs moved {self._moved_before()}")
-        return found
+            remarks.append(f"--max-moves {max_moves} is used up: earlier runs moved {self._moved_before()}")
+        return remarks
 
     def _moved_before(self) -> str:
         """Phrase with the number of VMs that earlier runs moved, and with the VMs for which that is not known."""

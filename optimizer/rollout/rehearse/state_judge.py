@@ -157,8 +157,8 @@ with the next backup that succeeds.
 
 def _is_of_the_service(key: str, old: object, new: object) -> bool:
     """Whether the service makes this change by itself, without a write."""
-    was, now = word(old), word(new)
-    return key == "protectionState" and (was == now or (was not in _STOPPED and now == "Protected"))
+    before, now = word(old), word(new)
+    return key == "protectionState" and (before == now or (before not in _STOPPED and now == "Protected"))
 
 
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:

@@ -177,8 +177,10 @@ class Ledger:
         """Closure that keeps a vault closed the longest; None if the vault is open now."""
         with self._reading:
             self._catch_up()
-            closures = [one for one in self._closures if one.closed_until > now and one.covers(ArmId(vault_id))]
-        return max(closures, key=lambda one: one.closed_until, default=None)
+            closures = [
+                closure for closure in self._closures if closure.closed_until > now and closure.covers(ArmId(vault_id))
+            ]
+        return max(closures, key=lambda closure: closure.closed_until, default=None)
 
     def counted(self, vault_ids: Iterable[str], now: datetime) -> LedgerCounts:
         """Writes of the last 24 hours, and until when each of the given vaults is closed."""

@@ -141,10 +141,10 @@ def sign(lock: Path) -> None:
 def holder_of(lock: Path) -> str:
     """Name of the holder of a lock, in brackets; empty if the file does not contain it."""
     try:
-        told = lock.read_text("utf-8", "replace")[:80]
+        signature = lock.read_text("utf-8", "replace")[:80]
     except OSError:
         return ""
-    return f" ({told})" if told.isprintable() and told else ""
+    return f" ({signature})" if signature.isprintable() and signature else ""
 
 
 @contextmanager

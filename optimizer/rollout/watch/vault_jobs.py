@@ -129,6 +129,6 @@ def read_jobs(vault_id: ArmId, resources: Iterable[Resource], owners: JobOwners)
 def _error(properties: Mapping[str, Any]) -> str:
     """Title or text of the first error; empty without an error."""
     for detail in objects(properties.get("errorDetails")):
-        if found := text(detail.get("errorTitle")) or text(detail.get("errorString")):
-            return found
+        if title := text(detail.get("errorTitle")) or text(detail.get("errorString")):
+            return title
     return ""

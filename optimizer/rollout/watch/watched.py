@@ -61,9 +61,9 @@ class Watched:
 
     def command(self, *words: str) -> str:
         """Command line of the Azure CLI, quoted for a shell."""
-        place = ("--resource-group", self.vault.resource_group, "--vault-name", self.vault.name)
+        vault = ("--resource-group", self.vault.resource_group, "--vault-name", self.vault.name)
         where = ("--subscription", self.vault.subscription) if self.vault.subscription else ()
-        return shlex.join(("az", "backup", *words, *place, *where))
+        return shlex.join(("az", "backup", *words, *vault, *where))
 
     def backup_now(self, now: datetime) -> str:
         """Command for an on-demand backup."""

@@ -39,11 +39,11 @@ def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> froz
         All writes of the plan.
     """
     by_number = {write.number: write for write in writes}
-    found: set[int] = set()
+    with_needs: set[int] = set()
     waiting = list(numbers)
     while waiting:
         number = waiting.pop()
-        if number not in found:
-            found.add(number)
+        if number not in with_needs:
+            with_needs.add(number)
             waiting += by_number[number].needs if number in by_number else ()
-    return frozenset(found)
+    return frozenset(with_needs)

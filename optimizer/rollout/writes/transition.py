@@ -135,8 +135,8 @@ class Transition:
 
     def most_vms(self, policy_id: ArmId) -> int:
         """Maximum number of VMs of a policy; a policy over the limit may be as large again."""
-        was = self._most_items.get(policy_id)
-        return self._most_vms.new if was is None else max(self._most_vms.existing, was)
+        before = self._most_items.get(policy_id)
+        return self._most_vms.new if before is None else max(self._most_vms.existing, before)
 
     def most_policies(self, vault_id: ArmId) -> int:
         """Maximum number of policies of a vault; a vault over the limit may hold as many again."""
@@ -218,18 +218,18 @@ class Transition:
         """Obstacles to a move: rules on the windows of single VMs, caps, and sets that are kept apart or in order."""
         if before == after:
             return []
-        found = []
+        obstacles = []
         for row in rows:
             vm = self._inventory.items[row].vm_id
             if any(starts.get(vm) == after for starts in self._starts_before):
                 continue
             if reason := self._windows.against(row, after):
-                found.append(Obstacle(NEVER, f"{vm.name} at {format_start(after)}: {reason}"))
+                obstacles.append(Obstacle(NEVER, f"{vm.name} at {format_start(after)}: {reason}"))
         if place := self.caps.overfull(rows, before, after):
-            found.append(Obstacle(("cap", *place), self.caps.describe(place)))
+            obstacles.append(Obstacle(("cap", *place), self.caps.describe(place)))
         if stand := self.clashes.in_the_way(rows, after):
-            found.append(Obstacle(("gate", *stand), self.clashes.describe(stand)))
-        return found
+            obstacles.append(Obstacle(("gate", *stand), self.clashes.describe(stand)))
+        return obstacles
 
     def _create(self, write: Write) -> list[Key]:
         key, vault = write.object_id, write.vault_id
@@ -294,7 +294,7 @@ def _policies_by_vault(inventory: Inventory) -> dict[ArmId, int]:
 
 def _most(counts: Iterable[Mapping[ArmId, int]]) -> dict[ArmId, int]:
     most: dict[ArmId, int] = {}
-    for one in counts:
-        for key, count in one.items():
+    for counted in counts:
+        for key, count in counted.items():
             most[key] = max(count, most.get(key, 0))
     return most

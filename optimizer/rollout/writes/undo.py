@@ -48,9 +48,9 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
         Whether to delete the policies that the plan created.
     """
     state = state_of(records)
-    place = {number: n for n, number in enumerate(state.done)}
-    ours = [write for write in writes if write.number in place and write.number in state.ours]
-    made = sorted(ours, key=lambda write: -place[write.number])
+    position = {number: n for n, number in enumerate(state.done)}
+    ours = [write for write in writes if write.number in position and write.number in state.ours]
+    made = sorted(ours, key=lambda write: -position[write.number])
     needed_by = {write.number: tuple(other.number for other in made if write.number in other.needs) for write in made}
     undone = [_undo(write, needed_by[write.number]) for write in made if write.kind != "create_policy"]
     if delete_created:

@@ -122,7 +122,9 @@ def _die_within(service: FakeService, number: int, *, effect: bool) -> None:
     service._write = write  # type: ignore[method-assign]  # dies at the service, not in the code under test
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize(
+    "seed", [*range(15), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(15, 50))]
+)
 def test_a_random_stream_of_faults_loses_nothing(planned: Ready, tmp_path: Path, seed: int) -> None:
     """Throttled, busy, unreadable, answers lost before and after: each write is made exactly once in the end."""
     service = FakeService(planned.document, Faults(rate=0.35, seed=seed))

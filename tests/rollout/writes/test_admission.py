@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.rollout.writes.admission import Admission, is_in_order
 from optimizer.rollout.writes.baseline import Baseline
@@ -43,6 +45,18 @@ def test_a_policy_is_created_with_the_first_vm_that_needs_it() -> None:
     admission.take(move)
     assert admission.picked == [creation, move]
     assert admission.has_taken([creation.number, move.number])
+
+
+def test_a_write_waits_for_an_edit_or_a_move_that_it_needs() -> None:
+    """Only a creation comes along by itself; the obstacle names what must come first."""
+    creation, move = new_policy().writes()
+    for kind, text in (("edit_policy", f"policy '{creation.name}' must be edited first"), ("reassign_item", "x")):
+        first = replace(creation, kind=kind)
+        given = new_policy()
+        obstacle = Admission([first, move], Baseline(given.inventory, given.rules)).obstacle(move)
+        assert obstacle is not None
+        assert obstacle.key == ("write", creation.number)
+        assert obstacle.text == (text if kind == "edit_policy" else f"{creation.name} must move first")
 
 
 def test_writes_of_earlier_runs_are_part_of_the_state() -> None:

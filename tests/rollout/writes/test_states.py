@@ -79,6 +79,13 @@ def test_a_write_is_made_if_its_object_is_as_it_leaves_it() -> None:
     assert not is_made(MOVE, None)
 
 
+def test_a_write_leaves_the_other_properties_of_an_item() -> None:
+    """A policy is replaced as a whole; of an item, only what is sent changes."""
+    assert expected_after(MOVE) == {**ITEM, "properties": {**ITEM["properties"], **MOVE.body}}
+    assert expected_after(EDIT) == {"id": POLICY["id"], "name": "nightly", "properties": dict(EDIT.body)}
+    assert expected_after(DELETION) is None
+
+
 def test_two_objects_are_alike_or_both_do_not_exist() -> None:
     """An object that is gone is not as it was, and one that appeared is not absent."""
     assert is_as(MOVE, with_properties(ITEM, healthStatus="Passed"), ITEM)
