@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optimizer.estate.document import EstateDocument
 from optimizer.model.arm_id import ArmId
@@ -294,3 +296,26 @@ def test_payloads_of_azure_make_an_inventory() -> None:
     assert (inventory.vm(item).name, inventory.policy(item).name) == ("clitest-vm000003", "DefaultPolicy")
     assert item.unwritable == ""
     assert [idle.vm_id for idle in inventory.idle_items] == [pending["properties"]["sourceResourceId"]]
+
+
+VALUES = st.none() | st.booleans() | st.integers(-3, 99) | st.text(max_size=4) | st.lists(st.none(), max_size=2)
+POLICY_FIELDS = ["backupManagementType", "schedulePolicy", "retentionPolicy", "timeZone", "protectedItemsCount",
+                 "policyType", "instantRpRetentionRangeInDays"]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(POLICY_FIELDS), VALUES), VALUES, VALUES)
+def test_no_field_of_a_policy_stops_the_inventory(properties: dict[str, Any], name: object, schedule: object) -> None:
+    """A policy with missing fields, nulls and wrong types is planned, counted or left out, and costs no other."""
+    vault = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/one"
+    nested = {"schedulePolicyType": "SimpleSchedulePolicy", "scheduleRunFrequency": schedule}
+    odd = [
+        {"id": f"{vault}/backupPolicies/a", "name": name, "properties": {"schedulePolicy": nested, **properties}},
+        {"id": name, "properties": properties},
+        {"id": f"{vault}/backupPolicies/c", "properties": name},
+    ]
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    document = EstateDocument(created_at=now, as_of=now, source="azure", vaults=({"id": vault},), policies=tuple(odd))
+    found = document.inventory(())
+    planned, others = len(found.policies), sum(vault.other_policies for vault in found.vaults.values())
+    assert 2 <= planned + others <= 3
+    assert all(part.reason for part in found.left_out)

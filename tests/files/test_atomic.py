@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,13 @@ import pytest
 from optimizer.arm import ArmResources
 from optimizer.errors import EstateError
 from optimizer.estate.writer import EstateWriter
-from optimizer.files.atomic import make_private_folder, translate_write_errors, write_bytes
+from optimizer.files.atomic import (
+    make_private_folder,
+    save_file,
+    scratch_name,
+    translate_write_errors,
+    write_bytes,
+)
 from optimizer.model.load import DayLoad
 
 
@@ -93,3 +100,74 @@ def test_an_estate_is_the_owners(tmp_path: Path) -> None:
     assert len(paths) == 6
     assert {mode(path) for path in paths if path.is_dir()} == {0o700}
     assert {mode(path) for path in paths if path.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "the disk is full: free some space or choose a folder on another disk"),
+        (errno.EDQUOT, "the disk quota is used up"),
+        (errno.EFBIG, "exceed the size limit of this process (ulimit -f): raise it"),
+        (errno.EACCES, "choose a folder that you may write to"),
+        (errno.EROFS, "choose a folder on a disk that can be written"),
+        (errno.ENOENT, "the folder does not exist: make it or choose another"),
+        (errno.ENOTDIR, "a part of this path is a file: choose another folder"),
+        (errno.EIO, "see whether the disk is in order"),
+    ],
+)
+def test_each_failed_write_has_its_advice(number: int, advice: str) -> None:
+    """The message names the file, the reason of the system, and what to do."""
+    with pytest.raises(EstateError) as refused, translate_write_errors(Path("estate.json")):
+        raise OSError(number, os.strerror(number))
+    text = str(refused.value)
+    assert text.startswith(f"cannot write estate.json: {os.strerror(number)}; ") and advice in text
+    assert text.endswith("; what was there before is unchanged")
+
+
+def test_errors_without_a_number_are_translated_as_well() -> None:
+    """Some drivers raise errors with a text only; other exceptions pass through."""
+    with pytest.raises(EstateError, match="cannot write x: no more tape; see whether the disk is in order"):
+        _fail_to_write(OSError("no more tape"))
+    with pytest.raises(ValueError, match="a mistake"):
+        _fail_to_write(ValueError("a mistake"))
+
+
+def _fail_to_write(error: Exception) -> None:
+    with translate_write_errors(Path("x")):
+        raise error
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """The new content is there, and no scratch file is left beside it."""
+    file = tmp_path / "file"
+    save_file(file, b"old")
+    save_file(file, b"new")
+    assert file.read_bytes() == b"new" and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    """A folder in place of the file is refused, and nothing is left behind."""
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(EstateError, match="this is no regular file: give the name of a file"):
+        save_file(tmp_path / "folder", b"new")
+    with pytest.raises(EstateError, match="the folder does not exist: make it or choose another"):
+        save_file(tmp_path / "none" / "file", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_scratch_names_are_hidden_and_unique() -> None:
+    """Two writers of one file do not use the same scratch file."""
+    names = {scratch_name("plan.json") for _ in range(50)}
+    assert len(names) == 50
+    assert all(name.startswith(".plan.json.") and name.endswith(".tmp") for name in names)
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path: Path) -> None:
+    """A folder cannot be made where a file is, nor below it."""
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NotADirectoryError):
+            make_private_folder(folder)
+    make_private_folder(tmp_path)
+    make_private_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()

@@ -14,6 +14,7 @@ from optimizer.documents.plan_file import open_estate_of, read_plan, write_plan
 from optimizer.errors import EstateError
 from optimizer.estate.document import ESTATE_FILE
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.files.remote import RemotePath, hide_password, is_url, locate, require_local, seen_by_workers
 from optimizer.intake.estate_import import import_estate
 from optimizer.workflow import make_plan
 from tests.cli.command_line import run
@@ -169,3 +170,78 @@ def test_estates_are_written_to_folders(tmp_path: Path) -> None:
         answer = run(*command)
         assert (answer.code, answer.out) == (1, "")
         assert "error: s3://u@bucket/x: estates are written to folders" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("s3://bucket/estate", True),
+        ("abfs://c@a.dfs.core.windows.net/e", True),
+        ("simplecache::s3://bucket/estate", True),
+        ("memory://x", True),
+        ("C:\\estate", False),
+        ("c://estate", False),
+        ("estate", False),
+        ("/srv/estate", False),
+        ("://x", False),
+        ("", False),
+        (Path("s3:/bucket"), False),
+        (5, False),
+    ],
+)
+def test_what_is_a_url(place: object, expected: bool) -> None:
+    """A scheme has at least two letters, so that a Windows drive is a folder."""
+    assert is_url(place) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ftp://me:secret@host/estate", "ftp://me@host/estate"),
+        ("see ftp://me:secret@host and ftp://you:other@host", "see ftp://me@host and ftp://you@host"),
+        ("ftp://me@host/estate", "ftp://me@host/estate"),
+        ("12:30@noon", "12:30@noon"),
+    ],
+)
+def test_passwords_are_hidden(text: str, expected: str) -> None:
+    """The password of a URL is left out, wherever the URL stands in a text."""
+    assert hide_password(text) == expected
+
+
+def test_a_place_is_located(tmp_path: Path) -> None:
+    """Text is a folder or a URL; a location stays itself; options are for URLs only."""
+    assert locate(str(tmp_path)) == locate(tmp_path) == tmp_path
+    remote = locate("memory://estate", {"a": 1})
+    assert isinstance(remote, RemotePath) and remote.options == {"a": 1} and locate(remote) is remote
+    with pytest.raises(ValueError, match="options are for an estate by URL, not for the folder"):
+        locate(tmp_path, {"a": 1})
+
+
+def test_estates_are_written_to_this_machine_only(tmp_path: Path) -> None:
+    """A URL is refused where something is written, without its password."""
+    assert require_local(str(tmp_path)) == tmp_path
+    with pytest.raises(EstateError, match=r"^ftp://me@host/e: estates are written to folders of this machine only"):
+        require_local("ftp://me:secret@host/e")
+
+
+def test_workers_cannot_see_the_memory_of_this_process(tmp_path: Path) -> None:
+    """A folder and a real storage can be read by other processes."""
+    assert seen_by_workers(tmp_path)
+    assert seen_by_workers(RemotePath(f"file://{tmp_path}"))
+    assert not seen_by_workers(RemotePath("memory://estate"))
+
+
+@pytest.mark.parametrize("url", ["memory://estate?sig=abc", "memory://estate#part"])
+def test_a_url_with_a_query_is_refused_without_its_secret(url: str) -> None:
+    """Signed URLs would end up in plans; the message shows neither the query nor the fragment."""
+    with pytest.raises(EstateError, match=r"^memory://estate: the URL of an estate is that of a folder") as refused:
+        RemotePath(url)
+    assert "abc" not in str(refused.value)
+
+
+def test_a_missing_file_by_url_is_a_missing_file() -> None:
+    """Readers see the same error as for a folder; paths are joined with one slash."""
+    place = RemotePath("memory://none/") / "estate.json"
+    assert str(place) == "memory://none/estate.json"
+    with pytest.raises(FileNotFoundError):
+        place.read_bytes()
