@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.errors import ConfigError
@@ -179,6 +179,7 @@ def test_vms_that_must_not_be_written_are_not_copied() -> None:
         added(1, estate, name="web-2")
 
 
+@settings(max_examples=20)
 @given(st.integers(1, 40), st.integers(1, 3))
 def test_every_copy_is_protected_once(count: int, most: int) -> None:
     """Whatever the number and the room, each copy is one VM with one item, and policies keep their limit."""

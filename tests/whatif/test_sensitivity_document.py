@@ -59,3 +59,12 @@ def test_nothing_allowed_is_nothing_ruled_out(prices: Sensitivity) -> None:
     """An estate without any allowed start shows a share of 0, not an error."""
     none = prices.model_copy(update={"options_allowed": 0, "options_ruled_out": 0})
     assert "0.0% of the starts are ruled out" in none._repr_html_()
+
+
+def test_the_sentence_counts_the_vms_that_are_decided(prices: Sensitivity) -> None:
+    """One of the two VMs has the same start in every good schedule."""
+    verdicts = ("fixed", "not decided")
+    vms = tuple(vm.model_copy(update={"verdict": verdict}) for vm, verdict in zip(prices.vms, verdicts, strict=True))
+    assert "1 VM has the same start" in prices.model_copy(update={"vms": vms})._repr_html_()
+    none = tuple(vm.model_copy(update={"verdict": "not decided"}) for vm in vms)
+    assert "0 VMs have the same start" in prices.model_copy(update={"vms": none})._repr_html_()
