@@ -183,32 +183,26 @@ def _settle_vaults(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
         vault = a.key_vault[a.key[v]]
         # Counting the lacking policies is enough (see executable.py) unless policies are full, creations exceed the
         # room, or the vault had extra writes or no order before. Consecutive VMs of one vault settle it once.
-        if vault != before and (
+        if vault == before or not (
             c.beyond[vault] or f.vault_tight[vault] or c.vault_writes[vault] > f.vault_room[vault]
         ):
-            before = vault
-            change = _settle_vault(a, f, c, vault, change)
-    return change
-
-
-@inner
-def _settle_vault(a: Arrays, f: Families, c: Counts, vault: int, change: float) -> float:
-    """Update the writes that only their order requires in one vault; return ``change`` plus their price."""
-    first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
-    edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
-    extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
-    choice = Choice(edited, extra, rings)
-    possible = choose_writes(f, End(c.options, c.policies), vault, CREATE_FIRST, choice) >= 0
-    c.beyond[vault] = 0 if possible else -1
-    for n in range(last - first):
-        k = f.vault_keys[first + n]
-        more = (extra[n] if possible else 0) - c.extra[k]
-        c.extra[k] += more
-        change += more * a.policy_price[k]
-        if possible:
-            c.beyond[vault] += c.extra[k]
-        for at in range(a.group_begin[k], a.group_begin[k + 1]):
-            c.group_writes[a.group[at]] += more
+            continue
+        before = vault
+        first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
+        edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
+        extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
+        choice = Choice(edited, extra, rings)
+        possible = choose_writes(f, End(c.options, c.policies), vault, CREATE_FIRST, choice) >= 0
+        c.beyond[vault] = 0 if possible else -1
+        for n in range(last - first):
+            k = f.vault_keys[first + n]
+            more = (extra[n] if possible else 0) - c.extra[k]
+            c.extra[k] += more
+            change += more * a.policy_price[k]
+            if possible:
+                c.beyond[vault] += c.extra[k]
+            for at in range(a.group_begin[k], a.group_begin[k + 1]):
+                c.group_writes[a.group[at]] += more
     return change
 
 
@@ -583,121 +577,6 @@ class Cooling(NamedTuple):
     num_rounds: int
 
 
-class _Ruin(NamedTuple):
-    """Scratch space of a round of annealing.
-
-    Parameters
-    ----------
-    chosen, before
-        VMs that are taken out, and their options before.
-    order, regrets
-        Positions of the VMs in the order in which they are put back, and what decides on it.
-    price, total
-        Shape (48,): prices of options, for one VM and for several.
-    """
-
-    chosen: IntArray
-    before: IntArray
-    order: IntArray
-    regrets: FloatArray
-    price: FloatArray
-    total: FloatArray
-
-
-@inner
-def _room_for_ruin(a: Arrays, f: Families) -> _Ruin:
-    """Scratch space for the largest number of VMs that a round takes out."""
-    largest = _LARGEST_RUIN
-    for p in a.whole:
-        largest = max(largest, f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
-    return _Ruin(
-        np.empty(largest, dtype=np.int64),
-        np.empty(largest, dtype=np.int64),
-        np.empty(_LARGEST_RUIN, dtype=np.int64),
-        np.empty(_LARGEST_RUIN),
-        np.empty(NUM_OPTIONS),
-        np.empty(NUM_OPTIONS),
-    )
-
-
-@inner
-def _remove(a: Arrays, c: Counts, ruin: _Ruin, count: int) -> float:
-    """Take the chosen VMs out of their options, which are remembered; return the cost."""
-    change = 0.0
-    for at in range(count):
-        ruin.before[at] = c.options[ruin.chosen[at]]
-        change += _shift(a, c, ruin.chosen[at], ruin.before[at], OUT)
-    return change
-
-
-@inner
-def _move_policy(a: Arrays, f: Families, c: Counts, random: np.random.Generator, ruin: _Ruin) -> tuple[int, float]:
-    """Move all VMs of an editable policy to one start; return their number and the cost."""
-    count = _take_policy(a, f, random, ruin.chosen)
-    change = _remove(a, c, ruin, count)
-    t = _start_for_policy(a, c, ruin.chosen[:count], random, ruin.price, ruin.total)
-    for at in range(count):
-        change += _shift(a, c, ruin.chosen[at], t, IN)
-    return count, change
-
-
-@inner
-def _ruin_and_recreate(
-    a: Arrays, f: Families, c: Counts, movable: IntArray, random: np.random.Generator, ruin: _Ruin
-) -> tuple[int, float]:
-    """Take some VMs out and put them back elsewhere; return their number and the cost."""
-    chosen, regrets, price = ruin.chosen, ruin.regrets, ruin.price
-    count, closed, opened = _draw(a, c, movable, random, chosen)
-    change = _remove(a, c, ruin, count)
-    for at in range(count):
-        _price_while_put_back(a, c, chosen[at], closed, opened, price)
-        cheapest, second = _two_cheapest(price)
-        # Negated, so that the VM that would lose most by waiting comes first. The noise varies the order from round to
-        # round.
-        regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
-    _ascending(regrets[:count], ruin.order)
-    for at in ruin.order[:count]:
-        _price_while_put_back(a, c, chosen[at], closed, opened, price)
-        change += _shift(a, c, chosen[at], _cheapest(price), IN)
-    # VMs put back early did not know where the others would go: give each up to two chances to move again. Not in a
-    # vault that lacks room for its creations: single moves see every opening there as blocked, although edits may take
-    # the place of creations.
-    vault = a.key_vault[closed[0]]
-    if c.vault_writes[vault] <= f.vault_room[vault]:
-        change = _move_again(a, c, chosen[:count], price, change)
-    return count, change
-
-
-@inner
-def _move_again(a: Arrays, c: Counts, vms: IntArray, price: FloatArray, change: float) -> float:
-    """Move each VM to its cheapest option, and once more if any has moved; return ``change`` plus the cost."""
-    for _ in range(2):
-        moved = False
-        for v in vms:
-            gained = _move_to_cheapest(a, c, v, price)
-            change += gained
-            moved |= gained < 0.0
-        if not moved:
-            break
-    return change
-
-
-@inner
-def _accepts(change: float, temperature: float, random: np.random.Generator) -> bool:
-    """Metropolis acceptance: improvements always, changes for the worse with a probability that falls as it cools."""
-    return bool(change <= 0 or random.random() < np.exp(-change / temperature))
-
-
-@inner
-def _undo(a: Arrays, c: Counts, ruin: _Ruin, count: int) -> None:
-    """Put the chosen VMs back where they were."""
-    for at in range(count):
-        v = ruin.chosen[at]
-        if c.options[v] != ruin.before[at]:
-            _shift(a, c, v, c.options[v], OUT)
-            _shift(a, c, v, ruin.before[at], IN)
-
-
 @compiled
 def _anneal(
     a: Arrays,
@@ -708,31 +587,74 @@ def _anneal(
     cooling: Cooling,
     best: IntArray,
 ) -> tuple[float, float]:
-    ruin = _room_for_ruin(a, f)
+    # One function, because each function that receives all arrays takes half a second to compile.
+    largest = _LARGEST_RUIN
+    for p in a.whole:
+        largest = max(largest, f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
+    chosen, before = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
+    order, regrets = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN)
+    price, total = np.empty(NUM_OPTIONS), np.empty(NUM_OPTIONS)
     cost, best_cost = 0.0, 0.0
     stale = False  # whether the current schedule is the best one and still has to be copied to `best`
     for number in range(cooling.num_rounds):
+        change = 0.0
         if len(a.whole) > 0 and random.random() < SHARE_OF_POLICIES:
-            count, change = _move_policy(a, f, c, random, ruin)
+            count = _take_policy(a, f, random, chosen)
+            for at in range(count):
+                before[at] = c.options[chosen[at]]
+                change += _shift(a, c, chosen[at], before[at], OUT)
+            t = _start_for_policy(a, c, chosen[:count], random, price, total)
+            for at in range(count):
+                change += _shift(a, c, chosen[at], t, IN)
         else:
-            count, change = _ruin_and_recreate(a, f, c, movable, random, ruin)
-        change += _settle_vaults(a, f, c, ruin.chosen[:count])
+            count, closed, opened = _draw(a, c, movable, random, chosen)
+            for at in range(count):
+                before[at] = c.options[chosen[at]]
+                change += _shift(a, c, chosen[at], before[at], OUT)
+            for at in range(count):
+                _price_while_put_back(a, c, chosen[at], closed, opened, price)
+                cheapest, second = _two_cheapest(price)
+                # Negated, so that the VM that would lose most by waiting comes first. The noise varies the order from
+                # round to round.
+                regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
+            _ascending(regrets[:count], order)
+            for at in order[:count]:
+                _price_while_put_back(a, c, chosen[at], closed, opened, price)
+                change += _shift(a, c, chosen[at], _cheapest(price), IN)
+            # VMs put back early did not know where the others would go: give each up to two chances to move again. Not
+            # in a vault that lacks room for its creations: single moves see every opening there as blocked, although
+            # edits may take the place of creations.
+            vault = a.key_vault[closed[0]]
+            for _ in range(0 if c.vault_writes[vault] > f.vault_room[vault] else 2):
+                moved = False
+                for at in range(count):
+                    gained = _move_to_cheapest(a, c, chosen[at], price)
+                    change += gained
+                    moved |= gained < 0.0
+                if not moved:
+                    break
+        change += _settle_vaults(a, f, c, chosen[:count])
+        possible = _keeps_limits(a, c, chosen[:count])
         temperature = cooling.first * (cooling.last / cooling.first) ** (number / cooling.num_rounds)
-        if _keeps_limits(a, c, ruin.chosen[:count]) and _accepts(change, temperature, random):
+        # Metropolis acceptance: improvements always, changes for the worse with a probability that falls as it cools.
+        if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
             # The best schedule is about to be left: copy it now, without this round's moves. It was not copied at
             # once, because a copy takes time in proportion to the number of VMs, and improvements may follow each
             # other.
             if stale and change > 0:
                 _copy(c.options, best)
                 for at in range(count):
-                    best[ruin.chosen[at]] = ruin.before[at]
+                    best[chosen[at]] = before[at]
                 stale = False
             cost += change
             if cost < best_cost - IMPROVEMENT:
                 best_cost, stale = cost, True
         else:
-            _undo(a, c, ruin, count)
-            _settle_vaults(a, f, c, ruin.chosen[:count])
+            for at in range(count):
+                if c.options[chosen[at]] != before[at]:
+                    _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
+                    _shift(a, c, chosen[at], before[at], IN)
+            _settle_vaults(a, f, c, chosen[:count])
     if stale:
         _copy(c.options, best)
     return best_cost, cost
@@ -756,29 +678,15 @@ def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
         t = c.options[v]
         if a.base[v, t] >= FORBIDDEN or c.beyond[a.key_vault[a.key[v]]] < 0:
             return False
-        if _is_over_a_cap(a, c, v, t) or _is_shut(a, c, v, t):
-            return False
+        listed = a.vm_class[v] * NUM_OPTIONS + t
+        for touch in range(a.touched_begin[listed], a.touched_begin[listed + 1]):
+            r = a.touched[touch]
+            if c.met[r] > a.cap[r]:
+                return False
+        for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
+            if c.shut[a.vm_gate[at], t] > 0:
+                return False
     return True
-
-
-@inlined
-def _is_over_a_cap(a: Arrays, c: Counts, v: int, t: int) -> bool:
-    """Whether a VM at an option is in a row with more VMs than its cap."""
-    listed = a.vm_class[v] * NUM_OPTIONS + t
-    for touch in range(a.touched_begin[listed], a.touched_begin[listed + 1]):
-        r = a.touched[touch]
-        if c.met[r] > a.cap[r]:
-            return True
-    return False
-
-
-@inlined
-def _is_shut(a: Arrays, c: Counts, v: int, t: int) -> bool:
-    """Whether an option of a VM clashes with VMs of other sets."""
-    for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):  # no any() over a generator in Numba
-        if c.shut[a.vm_gate[at], t] > 0:
-            return True
-    return False
 
 
 def ruin_and_recreate(
