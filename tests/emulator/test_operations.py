@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from optimizer.emulator import AcceptedWrite, EmulatorSettings
-from tests.emulator.cloud import GROUP, assignment, item_id, names_of, properties_of, serving
+from optimizer.emulator.operations import Operation, Operations, RateCounter
+from tests.emulator.cloud import GROUP, NOW, assignment, item_id, names_of, properties_of, serving
 from tests.plan.estates import policy_id
 
 
@@ -94,3 +96,27 @@ def test_other_operations_are_not_found() -> None:
         with pytest.raises(HttpResponseError) as raised:
             cloud.backup.protected_item_operation_statuses.get("rsv-one", GROUP, "Azure", container, name, "nothing")
     assert raised.value.status_code == 404
+
+
+def test_an_operation_runs_until_its_end() -> None:
+    """It is found on its object, counts toward its target and is due in time; after its end, only its id is known."""
+    operations = Operations(seed=1)
+    operation = Operation("O-1", "/VM", NOW, NOW + timedelta(minutes=5), lambda _: ["job"], 1, target="/policy")
+    operations.begin(operation)
+    assert operations.on("/vm") is operation
+    assert operations.towards("/POLICY") == 1
+    assert list(operations.due(NOW)) == []
+    assert list(operations.due(NOW + timedelta(minutes=5))) == [operation]
+    operations.end(operation, NOW)
+    assert (operations.on("/vm"), operations.towards("/policy")) == (None, 0)
+    assert (operation.status, operation.jobs, operation.ended) == ("Succeeded", ["job"], NOW)
+    assert operation.body()["properties"]["jobId"] == "job"
+
+
+def test_events_are_counted_for_24_hours() -> None:
+    """Each scope has its own count, and an event of 24 hours ago no longer counts."""
+    counter = RateCounter()
+    for hours in (0, 1, 1):
+        counter.add("a", NOW + timedelta(hours=hours))
+    assert [counter.count("a", NOW + timedelta(hours=hours)) for hours in (2, 24, 25)] == [3, 2, 0]
+    assert counter.count("b", NOW) == 0
