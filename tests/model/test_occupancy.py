@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,20 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.model.arm_id import ArmId
+from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import (
     exact_overlaps,
     expected_overlaps,
+    overlap_by_service,
     service_occupancy,
+    service_starts,
     spread_over_starts,
     starts_per_slot,
     starts_today,
     typical_day,
+    weighted_overlaps,
     windows_met,
     working_hours_starts,
 )
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.working_hours import WorkingHours
-from tests.model.timings import with_timing
+from tests.model.timings import delays, with_timing
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 from tests.solve.examples import inventory, policy
 
@@ -143,3 +148,43 @@ def test_two_daily_vms_overlap_exactly_as_often_as_their_delays_say(apart: int, 
     found, starts = inventory(daily, [("shop", "p0"), ("shop", "p1")]), np.array([0, apart])
     assert expected_overlaps(found, starts).sum() == pytest.approx(counted)
     assert exact_overlaps(found, starts) == pytest.approx(exact)
+
+
+def two_services(*starts: int) -> Inventory:
+    """Daily VMs in UTC, the first two of service a, the others of service b, which is in a vault of its own."""
+    policies = [policy(f"p{row}", "v" if row < 2 else "w", start) for row, start in enumerate(starts)]
+    return inventory(policies, [("a" if row < 2 else "b", one.name) for row, one in enumerate(policies)])
+
+
+def test_services_of_different_timings_have_different_probabilities() -> None:
+    """One row per service, filled up with zeros where another service overlaps further apart."""
+    prompt = SnapshotTiming(15, delays(m0=1.0))
+    probability = overlap_by_service(with_timing(two_services(40, 40, 40), prompt, "w"))
+    assert probability.shape == (2, 4)
+    assert probability[0] == pytest.approx([0.23, 0.1725, 0.115, 0.0575])
+    assert probability[1] == pytest.approx([1, 0, 0, 0])
+
+
+def test_starts_of_a_service_are_counted_by_half_hour() -> None:
+    """Every day of the week, by the sorted names of the services."""
+    counts = service_starts(two_services(40, 40, 41), np.array([40, 40, 41]))
+    assert counts.shape == (2, 336)
+    assert counts[0, [40, 41, 88]].tolist() == [2, 0, 2]
+    assert counts[1, [40, 41, 88]].tolist() == [0, 1, 0]
+    assert counts.sum() == 3 * 7
+
+
+def test_an_overlap_counts_as_much_as_the_lighter_vm() -> None:
+    """Weights 1 and 3 count once, 2 and 3 twice."""
+    found, starts = two_services(40, 40, 40, 40), np.array([40, 40, 40, 40])
+    weighted = weighted_overlaps(found, starts, np.array([1.0, 3.0, 2.0, 3.0]))
+    assert weighted == pytest.approx([6.9, 2 * 6.9])
+
+
+def test_an_estate_without_items_has_no_services() -> None:
+    """Empty arrays of the right shapes, and no overlaps."""
+    empty = replace(two_services(40, 40), items=())
+    names, occupancy = service_occupancy(empty, np.zeros(0, dtype=np.int64))
+    assert (names, occupancy.shape) == ((), (0, 336))
+    assert expected_overlaps(empty, np.zeros(0, dtype=np.int64)).shape == (0,)
+    assert exact_overlaps(empty, np.zeros(0, dtype=np.int64)) == 0
