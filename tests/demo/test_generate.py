@@ -149,3 +149,11 @@ def test_demo_does_not_overwrite(tmp_path: Path) -> None:
     for arguments in ({"vms": 0}, {"weeks": 0}, {"seed": -1}):
         with pytest.raises(ValueError, match="a demo needs"):
             generate_demo(tmp_path / "new", **arguments)
+
+
+@pytest.mark.parametrize("wrong", [{"vms": 0}, {"weeks": 0}, {"seed": -1}])
+def test_a_demo_needs_vms_and_weeks(tmp_path: Path, wrong: dict[str, int]) -> None:
+    """Numbers that make no demo are a mistake of the caller, and nothing is written."""
+    with pytest.raises(ValueError, match="a demo needs vms >= 1, weeks >= 1 and seed >= 0, not"):
+        generate_demo(tmp_path / "demo", **wrong)
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from optimizer.errors import DataError
 from optimizer.estate.folder import open_estate
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.writer import EstateWriter
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 
 SUBSCRIPTION = "/subscriptions/11111111-0000-0000-0000-000000000000/resourceGroups"
@@ -97,3 +98,18 @@ def test_a_store_in_another_process_reads_the_same_days(store: LoadStore) -> Non
     copy = pickle.loads(pickle.dumps(store))  # noqa: S301  # pickled on the line itself
     assert copy.read_day(DAY).cpu_percent.tobytes() == store.read_day(DAY).cpu_percent.tobytes()
     assert copy.read_vm(LISTED[0]).dates == (DAY,)
+
+
+def test_days_that_list_the_same_vms_share_their_ids(tmp_path: Path) -> None:
+    """Making thousands of ids for each day would take longer than reading the load."""
+    days = [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 7)]
+    with EstateWriter(tmp_path / "estate") as writer:
+        for day in days:
+            vm_ids = tuple(map(ArmId, ("A", "b")[: 1 if day == days[2] else 2]))
+            values = np.ones((len(vm_ids), 288), dtype=np.float32)
+            writer.add_load(DayLoad(day, vm_ids, values, values))
+        writer.commit(ArmResources(NOW, "azure"), created_at=NOW)
+    store = open_estate(tmp_path / "estate").load
+    first, second, third = (store.read_day(day).vm_ids for day in days)
+    assert first is second and [str(vm_id) for vm_id in first] == ["A", "b"]
+    assert [str(vm_id) for vm_id in third] == ["A"] and ArmId("a") in third
