@@ -82,6 +82,8 @@ def test_a_number_always_frees_the_same_vms() -> None:
     assert forward == backward[::-1]
     other = Neighbourhoods(instance, np.zeros((30, 48)), seed=4)
     assert [other.scope(number, options).options for number in range(8)] != forward
+    of_keys = [sorted(first.scope(number, options).options) for number in range(1, 33, 4)]
+    assert any(free != of_keys[0] for free in of_keys)
 
 
 def test_large_neighborhoods_are_cut_down() -> None:
