@@ -61,6 +61,15 @@ def test_a_policy_that_pays_for_several_vms_only_is_opened_for_all_of_them() -> 
     assert few.options().tolist() == [4, 4, 4]
 
 
+def test_a_star_that_does_not_pay_after_all_is_taken_back() -> None:
+    """Each VM gains 2 at 9 alone, but a policy costs 3 and the pair that they form there 2."""
+    made = walk(wishes([2.0, 2.0], Shape(write_price=3.0), (Row((0, 1), (9,), pair_price=2.0),)))
+    made.extend(2)
+    assert made.options().tolist() == [4, 4]
+    assert made.num_moves == 0
+    assert len(made.path.marks) == 1
+
+
 def test_vms_join_a_star_as_long_as_the_gain_per_move_rises() -> None:
     """VM 2 gains less than the mean of the first two, so it comes in a step of its own."""
     made = walk(wishes([4.0, 4.0, 1.0], Shape(write_price=2.0)))
