@@ -37,6 +37,16 @@ def order_of_moves(moves: Sequence[Move], room: Mapping[Hashable, int]) -> list[
         Number of VMs that each cell could take before the first assignment, after all edits and creations.
     """
     outside = object()
+    arrows = _arrows(moves, outside)
+    rows = _tour(arrows, outside)
+    for cell in [move.after for move in moves] if any(arrows.values()) else ():
+        if room.get(cell, 0) > 0:
+            rows += _tour(arrows, cell)
+    return [row for row in rows if row >= 0]
+
+
+def _arrows(moves: Sequence[Move], outside: Hashable) -> dict[Hashable, list[tuple[Hashable, int]]]:
+    """Arrows from each cell to the cells that its new VMs leave, balanced by arrows from and to everywhere else."""
     surplus: Counter[Hashable] = Counter()
     arrows: defaultdict[Hashable, list[tuple[Hashable, int]]] = defaultdict(list)
     for move in reversed(moves):  # tours take arrows from the end, so the first move comes first
@@ -45,12 +55,9 @@ def order_of_moves(moves: Sequence[Move], room: Mapping[Hashable, int]) -> list[
             surplus[move.before] -= 1
         arrows[move.after].append((outside if move.before is None else move.before, move.row))
     for cell, more in surplus.items():
-        arrows[outside if more > 0 else cell].extend([(cell if more > 0 else outside, -1)] * abs(more))
-    found = _tour(arrows, outside)
-    for cell in [move.after for move in moves] if any(arrows.values()) else ():
-        if room.get(cell, 0) > 0:
-            found += _tour(arrows, cell)
-    return [row for row in found if row >= 0]
+        begin, end = (outside, cell) if more > 0 else (cell, outside)
+        arrows[begin].extend([(end, -1)] * abs(more))
+    return arrows
 
 
 def _tour(arrows: Mapping[Hashable, list[tuple[Hashable, int]]], begin: Hashable) -> list[int]:

@@ -223,12 +223,16 @@ def _host_family(draft: _Draft, twins: list[Policy]) -> None:
             _edit(draft, policy, host)
         else:
             draft.host_of.update(dict.fromkeys(staying, host))
-    without_host = [row for row in everyone if row not in draft.host_of]
-    for start in sorted({int(options[row]) for row in without_host}):
-        _place(draft, hosts, start, [row for row in without_host if options[row] == start])
+    _place_movers(draft, hosts, [row for row in everyone if row not in draft.host_of])
     for start in draft.detours.get(_family(twins[0]), ()):
         host = _create(draft, start, _arrivals(draft, everyone, start))
         hosts[host.id] = host
+
+
+def _place_movers(draft: _Draft, hosts: dict[ArmId, _Host], rows: list[int]) -> None:
+    """Find a policy for every item that leaves its own, start by start."""
+    for start in sorted({int(draft.options[row]) for row in rows}):
+        _place(draft, hosts, start, [row for row in rows if draft.options[row] == start])
 
 
 def _arrivals(draft: _Draft, rows: Iterable[int], start: int) -> list[int]:

@@ -13,7 +13,7 @@ from optimizer.documents import Change
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange
-from optimizer.model.rules import Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import MINUTES_PER_WEEK, ROLLOUT_DAYS, START_WINDOW_MINUTES, Recurrence
 
 LAST_DAY = date(9998, 12, 31)
@@ -110,20 +110,28 @@ def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change
     """
     begin = inventory.horizon.start.date()
     changed = _changed_items(inventory, changes)
-    ranges = {rule.name: rule.freeze for rule in rules.rule if any(days.last >= begin for days in rule.freeze)}
-    frozen_by: dict[int, tuple[str, ...]] = {}
-    for rule in rules.rule:
-        for row in np.flatnonzero(matching_items(inventory, rule) & changed).tolist() if rule.name in ranges else ():
-            frozen_by[row] = (*frozen_by.get(row, ()), rule.name)
+    freezing = [rule for rule in rules.rule if any(days.last >= begin for days in rule.freeze)]
     notes = []
-    for names, count in Counter(frozen_by.values()).items():
-        free = first_day_outside([days for name in names for days in ranges[name]], begin)
+    for frozen_by, count in _frozen_alike(inventory, freezing, changed).items():
+        names = [freezing[number].name for number in frozen_by]
+        free = first_day_outside([days for number in frozen_by for days in freezing[number].freeze], begin)
         if free is None or (free - begin).days >= ROLLOUT_DAYS:
             notes.append(
                 f"{_freezing(names)} every day of the {ROLLOUT_DAYS} from {begin} on for {count} of the "
                 f"{int(changed.sum())} VMs that the plan changes: {_nothing_before(free)}"
             )
     return notes
+
+
+def _frozen_alike(
+    inventory: Inventory, freezing: Sequence[Rule], changed: npt.NDArray[np.bool_]
+) -> Counter[tuple[int, ...]]:
+    """Number of changed items that the same rules freeze, by the numbers of these rules."""
+    frozen_by: dict[int, tuple[int, ...]] = {}
+    for number, rule in enumerate(freezing):
+        for row in np.flatnonzero(matching_items(inventory, rule) & changed).tolist():
+            frozen_by[row] = (*frozen_by.get(row, ()), number)
+    return Counter(frozen_by.values())
 
 
 def _freezing(names: Sequence[str]) -> str:
