@@ -95,12 +95,7 @@ def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> Estat
     EstateError
         A rule of the plan selects VMs by a property that neither of them shows.
     """
-    for rule in plan.rules.rule:
-        if unknown := _selects_by(rule.model_dump(mode="json")) & {"tag", "os"}:
-            raise EstateError(
-                f"{lost}. Without the estate, nothing is known about the {' and '.join(sorted(unknown))} of a VM, by "
-                f"which rule {rule.name!r} selects"
-            ) from lost
+    _require_no_unknown_property(plan, lost)
     vault_ids = list(dict.fromkeys(change.vault_id for change in plan.changes))
     return EstateDocument(
         created_at=plan.estate.as_of,
@@ -112,6 +107,16 @@ def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> Estat
         vms=tuple({"id": str(entry.vm), "name": entry.vm.name} for entry in plan.schedule),
         services={entry.vm: entry.service for entry in plan.schedule},
     )
+
+
+def _require_no_unknown_property(plan: PlanDocument, lost: EstateError) -> None:
+    """Refuse rules that select VMs by a tag or an operating system, which only the lost estate shows."""
+    for rule in plan.rules.rule:
+        if unknown := _selects_by(rule.model_dump(mode="json")) & {"tag", "os"}:
+            raise EstateError(
+                f"{lost}. Without the estate, nothing is known about the {' and '.join(sorted(unknown))} of a VM, by "
+                f"which rule {rule.name!r} selects"
+            ) from lost
 
 
 def _selects_by(value: object) -> set[str]:

@@ -176,17 +176,20 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
     both = [(entry, now[key]) for key, entry in then.items() if key in now]
     reassigned = [entry.vm for entry, policy in both if policy.name != entry.policy_today]
     moved = [entry.vm for entry, policy in both if format_start(policy.start) != entry.start_today]
-    parts = [
-        f"1 VM {one} ({names[0].name})" if len(names) == 1 else f"{len(names):,} VMs {several} ({_named(names)})"
-        for names, one, several in (
-            (gone, "is gone", "are gone"),
-            (new, "is new", "are new"),
-            (reassigned, "has another policy", "have another policy"),
-            (moved, "starts at another time", "start at another time"),
-        )
-        if names
-    ]
-    return "\n  ".join(parts) or "policies or load history differ"
+    parts = (
+        _of_vms(gone, "is gone", "are gone"),
+        _of_vms(new, "is new", "are new"),
+        _of_vms(reassigned, "has another policy", "have another policy"),
+        _of_vms(moved, "starts at another time", "start at another time"),
+    )
+    return "\n  ".join(filter(None, parts)) or "policies or load history differ"
+
+
+def _of_vms(names: Sequence[ArmId], one: str, several: str) -> str:
+    """What is different about some VMs; empty if there are none."""
+    if len(names) == 1:
+        return f"1 VM {one} ({names[0].name})"
+    return f"{len(names):,} VMs {several} ({_named(names)})" if names else ""
 
 
 def _named(vm_ids: Sequence[ArmId]) -> str:

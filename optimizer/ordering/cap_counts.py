@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -45,10 +46,12 @@ class CapCounts:
         caps = {rule.name: rule.cap for rule in rules.rule if rule.cap is not None}
         self._apart = {rule.name for rule in rules.rule if rule.separate is True}
         groups_of = _groups(inventory, rules)
-        self.groups: tuple[Group, ...] = tuple(dict.fromkeys(group for of in groups_of for group in of))
+        self.groups: tuple[Group, ...] = tuple(dict.fromkeys(chain.from_iterable(groups_of)))
         number = {group: index for index, group in enumerate(self.groups)}
-        self.groups_of: tuple[tuple[int, ...], ...] = tuple(tuple(number[g] for g in of) for of in groups_of)
-        self._windows = [self._windows_of(inventory, row) if of else None for row, of in enumerate(groups_of)]
+        self.groups_of: tuple[tuple[int, ...], ...] = tuple(
+            tuple(map(number.__getitem__, groups)) for groups in groups_of
+        )
+        self._windows = [self._windows_of(inventory, row) if groups else None for row, groups in enumerate(groups_of)]
         self._counts = self._count(inventory, groups_of)
         cap = np.array([caps[name] for name, _ in self.groups], dtype=np.int64)
         self._ceiling = np.maximum(cap[:, None], self._counts)
