@@ -193,14 +193,14 @@ class Carrier:
         if opened.accepted is None:
             at = f"{opened.intent.at:%Y-%m-%d %H:%M} UTC"
             if opened.locked:
-                return f"the write that is taken back was sent at {at} and kept the object locked; it may still run"
+                return f"the write that is rolled back was sent at {at} and kept the object locked; it may still run"
             return f"the answer to the request of {at} was lost, and it may still take effect" * (age < UNSEEN)
         try:
             if self.session.service.look_at_operation(opened.accepted.operation).ended:
                 return ""
         except (CloudError, ValueError) as exc:
-            return f"Azure accepted the write that is taken back, and its end cannot be learned: {exc}"
-        return "Azure is still carrying out the write that is taken back"
+            return f"Azure accepted the write that is rolled back, and its end cannot be learned: {exc}"
+        return "Azure is still carrying out the write that is rolled back"
 
     def _book_and_send(
         self, write: Write, current: Resource | None, points: Mapping[ArmId, datetime], began: datetime

@@ -25,30 +25,30 @@ class Due:
 
     Parameters
     ----------
-    readings
+    instants
         Instants in UTC at which the run may begin, ascending: one for each UTC offset that the zone's clock may have.
     """
 
-    readings: tuple[datetime, ...]
+    instants: tuple[datetime, ...]
 
     @property
     def opens(self) -> datetime:
         """First instant at which its job may start."""
-        return self.readings[0]
+        return self.instants[0]
 
     @property
     def closes(self) -> datetime:
         """Instant after which its job is late."""
-        return self.readings[-1] + START_WINDOW + TOLERANCE
+        return self.instants[-1] + START_WINDOW + TOLERANCE
 
     def holds(self, moment: datetime) -> bool:
         """Whether a job that starts at this instant belongs to this run and is on time."""
-        return any(begin - _EARLY <= moment <= begin + START_WINDOW + TOLERANCE for begin in self.readings)
+        return any(begin - _EARLY <= moment <= begin + START_WINDOW + TOLERANCE for begin in self.instants)
 
     def delay(self, moment: datetime) -> timedelta:
-        """Delay of a job that starts at this instant, after the latest reading before it."""
-        past = [begin for begin in self.readings if begin <= moment]
-        return max(moment - past[-1] if past else moment - self.readings[0], timedelta(0))
+        """Delay of a job that starts at this instant, after the latest of these before it."""
+        past = [begin for begin in self.instants if begin <= moment]
+        return max(moment - past[-1] if past else moment - self.instants[0], timedelta(0))
 
 
 def runs_between(

@@ -48,12 +48,12 @@ class _PolicyNow:
     vault: ArmId
     start: int
     twins: str
-    strangers: int = 0
+    unplanned: int = 0
     members: set[int] = field(default_factory=set)
 
     @property
     def size(self) -> int:
-        return len(self.members) + self.strangers
+        return len(self.members) + self.unplanned
 
 
 class Transition:

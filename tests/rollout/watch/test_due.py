@@ -38,7 +38,7 @@ def test_a_run_holds_what_starts_within_its_window_and_tolerance() -> None:
 def test_a_zone_that_changes_its_clock_has_two_instants_for_one_run() -> None:
     """A job at either UTC offset is on time; its delay counts from the later instant that has passed."""
     (run,) = runs_between(Recurrence(Frequency.DAILY), 6, (0, 60), at(18, 1), at(18, 4))[-1:]
-    assert run.readings == (at(18, 2), at(18, 3))
+    assert run.instants == (at(18, 2), at(18, 3))
     assert (run.opens, run.closes) == (at(18, 2), at(18, 5, 30))
     assert run.holds(at(18, 2, 30))
     assert run.delay(at(18, 2, 30)) == timedelta(minutes=30)
