@@ -27,7 +27,7 @@ def parse_duration(text: object) -> timedelta | None:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Parse an instant in UTC; None if there is none, or if its year means "never"."""
+    """Parse an instant in UTC; None without one, or if its year means "never"."""
     match = _DATE.fullmatch(str(text).strip())
     if match is None:
         return None

@@ -211,7 +211,7 @@ def _first(reasons: Iterable[str]) -> str:
     return next(filter(None, reasons), "")
 
 
-# Each of the following states a reason, or returns an empty text if there is none.
+# Each of the following states a reason, or returns an empty text.
 
 
 def _why_stopped(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:

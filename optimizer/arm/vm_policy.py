@@ -89,7 +89,7 @@ def _kind(properties: Mapping[str, Any]) -> Caseless:
 
 
 def why_foreign(resource: Resource) -> str:
-    """Value because of which :func:`is_vm_policy` is False for a policy."""
+    """Value that makes :func:`is_vm_policy` False for a policy."""
     properties = properties_of(resource)
     workload = _workload(properties)
     if workload != "AzureIaasVM":

@@ -236,7 +236,7 @@ class ClockChange(StrictModel):
 class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
-    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
+    ``broken_rules`` and ``history`` are None if they were not asked for; ``broken_rules`` also without rules.
     ``num_rules`` counts the rules that were looked at.  ``idle_rules`` have no effect on this estate, so keeping them
     means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.  ``orders`` has the
     hours between the sets of rules with ``order``.

@@ -112,7 +112,7 @@ class Explanation(StrictModel):
     forbidden
         Options that would cost less than the proposed one but may not be taken, cheapest first.
     limits
-        Rules and limits of which each alone keeps the VM from a cheaper start, the dearest first.
+        Rules and limits that each keep the VM from a cheaper start, beginning with the one that costs most.
     model, model_change, expected_change
         What the whole plan changes in at-risk backups per 30 days, as its summary has it; None where it has not.
     history_days

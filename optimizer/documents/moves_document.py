@@ -49,7 +49,7 @@ class MovesPoint(StrictModel):
     cost
         The objective, in at-risk backups per 30 days; it never rises from one point to the next.
     bound
-        Proven: no schedule with so many moves costs less.
+        Proven: no schedule with this number of moves costs less.
     gain_share
         Share of what the last point gains, in cost, over what ``gain_over`` names; negative where the rules force
         moves that cost more than they gain.

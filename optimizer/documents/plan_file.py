@@ -186,7 +186,7 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
 
 
 def _of_vms(names: Sequence[ArmId], one: str, several: str) -> str:
-    """What is different about some VMs; empty if there are none."""
+    """What is different about some VMs; empty without VMs."""
     if len(names) == 1:
         return f"1 VM {one} ({names[0].name})"
     return f"{len(names):,} VMs {several} ({_named(names)})" if names else ""

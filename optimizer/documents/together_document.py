@@ -35,7 +35,7 @@ class ServiceTogether(StrictModel):
         ``priced``: ``spreading_costs`` is the price.  ``over a limit``: the same, but ``max_moves``,
         ``max_policy_writes`` or ``budget_days`` leaves no room for it.  ``impossible``: it is proven that the rules
         leave no way to spread the service.  ``not found``: no way was found within the work limit, and it is not
-        proven that there is none.  ``not priced``: the service has more than 5 VMs and only some of its windows
+        proven impossible.  ``not priced``: the service has more than 5 VMs and only some of its windows
         overlap, or 20 services before it were priced.
     spreading_costs
         Price of the cheapest way to spread the service, in at-risk backups per 30 days: what it costs in risk,

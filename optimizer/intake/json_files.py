@@ -99,7 +99,7 @@ def _encoding(content: bytes) -> str:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Build a JSON object, and refuse repeated keys, of which Python would silently keep only the last."""
+    """Build a JSON object, and refuse repeated keys: Python would silently keep only the last."""
     made = dict(pairs)
     if len(made) < len(pairs):
         double = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))

@@ -443,7 +443,7 @@ def _advice(number: int, line: bytes) -> str:
     if number == 1:
         return "give the file that 'apply' or 'rollback' wrote"
     return (
-        "restore the file as 'apply' or 'rollback' wrote it, for example from a copy. If there is none, keep the "
+        "restore the file as 'apply' or 'rollback' wrote it, for example from a copy. Without a copy, keep the "
         "damaged file, run 'pull', and make a new plan from what Azure shows"
     )
 

@@ -111,7 +111,7 @@ def hold(owner: object, kind: type[Caseless], names: Iterable[str]) -> None:
     kind
         Class of the fields.
     names
-        Names of the fields, each of which contains text.
+        Names of the fields, which contain text.
     """
     for name in names:
         object.__setattr__(owner, name, kind(getattr(owner, name)))

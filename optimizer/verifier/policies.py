@@ -86,7 +86,7 @@ def _check_edit(checked: Checked, policy: Policy) -> Iterator[str]:
     if policy.one_way:
         yield f"policy {policy.name!r} is edited although Azure would refuse its present body"
     if unplanned:
-        yield f"policy {policy.name!r} is edited although it holds {unplanned} items that nobody knows"
+        yield f"policy {policy.name!r} is edited although it holds {unplanned} items that are not in the estate"
 
 
 def check_policy_writes(checked: Checked) -> Iterator[str]:

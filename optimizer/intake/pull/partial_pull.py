@@ -186,7 +186,7 @@ def open_partial(out: Path, request: Request, now: datetime, last_as_of: datetim
     now
         Start of the pull, if it starts now.
     last_as_of
-        Time of the existing estate; None if there is none.
+        Time of the existing estate; None without one.
 
     Raises
     ------

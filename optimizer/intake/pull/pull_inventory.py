@@ -210,7 +210,7 @@ def _read_vaults(
     workers: int,
     progress: Progress,
 ) -> Iterator[_VaultAnswer]:
-    """Answers in the order of the vaults, several of which are read in parallel."""
+    """Answers in the order of the vaults; several vaults are read in parallel."""
     progress("vaults", 0, len(vaults))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vaults")
     try:

@@ -28,10 +28,10 @@ def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray) -> tuple[Or
     starts
         Shape (num_items,): start option of each item.
     """
-    nobody = np.zeros(len(inventory.items), dtype=np.bool_)
+    none_immovable = np.zeros(len(inventory.items), dtype=np.bool_)
     found = [
         gap
-        for demanded in demands(inventory, rules, nobody)
+        for demanded in demands(inventory, rules, none_immovable)
         if demanded.ordered and demanded.within is None
         for gap in _gaps_of(inventory, demanded, starts)
     ]

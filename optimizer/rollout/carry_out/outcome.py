@@ -65,7 +65,7 @@ class RunOutcome:
     resume_at
         Time at which the next pending write may be made; None if no write is pending.
     broken
-        Messages about unexpected errors, each of which ended the writes of some vaults in this run.
+        Messages about unexpected errors; each ended the writes of some vaults in this run.
     found
         Numbers of the done writes that were already in place before this journal began them.
     """

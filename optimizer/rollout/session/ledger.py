@@ -54,7 +54,7 @@ class CountedWrite(StrictModel):
     kind
         ``policy``: created or edited; ``item``: assigned.
     key
-        Which write of which journal it was.
+        The write, and the journal that it belongs to.
     """
 
     at: UtcDatetime
