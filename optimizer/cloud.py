@@ -63,7 +63,7 @@ def emulate_estate(
     estate
         Estate to serve.
     port
-        Port on 127.0.0.1.  0: any free port.
+        Port on 127.0.0.1. 0: any free port.
     faults
         Share of requests to answer with each kind of fault: 429, 500, 502, and a lost connection.
     seed

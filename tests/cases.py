@@ -94,7 +94,7 @@ def run_case(case_file: Path, folder: Path, *, effort: int = 5) -> CaseRun:
     """Import, audit, plan and rehearse a case through the command line, in an empty folder.
 
     Rules are taken from a file beside the case (``C40.rules.toml`` for ``C40.json``), else there are none, and prices
-    do not depend on the defaults.  A command whose predecessor failed is not run.
+    do not depend on the defaults. A command whose predecessor failed is not run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     load = write_case_load(case_file, folder)

@@ -1,4 +1,4 @@
-"""What Azure's JSON means: the schedule of a policy, the VM of a protected item, the service of a VM.
+"""Meaning of Azure's JSON: the schedule of a policy, the VM of a protected item, the service of a VM.
 
 Raw resources are kept as they were read, and interpreted here only. Other rooms import from here only.
 """

@@ -1,4 +1,4 @@
-"""ARM resources as their source returned them: what the rest of this package gives a meaning to."""
+"""Raw ARM resources, as their source returned them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Adapter to Azure through Microsoft's own clients; no other package imports ``azure.*``.
 
-Other rooms import from here only.  :func:`connect` returns an :class:`AzureCloud`, whose methods open the clients.
+Other rooms import from here only. :func:`connect` returns an :class:`AzureCloud`, whose methods open the clients.
 """
 
 import lazy_loader

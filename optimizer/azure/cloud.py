@@ -56,9 +56,9 @@ class AzureCloud:
     clock
         Clock of this machine, or that of the emulator.
     state_folder
-        Folder in which all runs on this machine count their writes.  None: the usual folder of this user.
+        Folder in which all runs on this machine count their writes. None: the usual folder of this user.
     emulator
-        Id of the running emulator.  Empty: Azure itself.
+        Id of the running emulator. Empty: Azure itself.
     """
 
     connection: Connection = field(default_factory=Connection)
@@ -104,7 +104,7 @@ def connect(
 ) -> AzureCloud:
     """Choose the cloud that use cases read and write, or an emulator on this machine.
 
-    An emulator is asked for its time, which may pass faster.  Azure never sets a clock.
+    An emulator is asked for its time, which may pass faster. Azure never sets a clock.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Clock of a client that talks to an emulator that runs faster.  A client of Azure never gets one."""
+"""Clock of a client that talks to an emulator that runs faster. A client of Azure never gets one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optimizer.errors import CloudError
 from optimizer.model.clock import Clock, FasterClock
 
 CLOCK_PATH = "/emulator/clock"
-"""Path at which an emulator states its time.  It does not exist in Azure."""
+"""Path at which an emulator states its time. It does not exist in Azure."""
 
 _MOST_BYTES = 4096
 """Maximum size of the answer, which has about 120 bytes."""
@@ -35,7 +35,7 @@ class EmulatorTime:
     clock
         Clock that agrees with the emulator's: that of this machine, unless the emulator runs faster.
     instance
-        Id of the running emulator, as 32 hexadecimal digits.  Each start of an emulator has another one.
+        Id of the running emulator, as 32 hexadecimal digits. Each start of an emulator has another one.
     """
 
     clock: Clock
@@ -55,7 +55,7 @@ def emulator_time(connection: Connection, base: Clock) -> EmulatorTime:
     Raises
     ------
     ValueError
-        The connection does not lead to an emulator on this machine.  A clock from elsewhere could open write windows
+        The connection does not lead to an emulator on this machine. A clock from elsewhere could open write windows
         and budgets that are closed, so nothing is asked.
     CloudError
         The emulator cannot be reached, or does not state its time.

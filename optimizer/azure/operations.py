@@ -1,4 +1,4 @@
-"""Operations that continue after the service accepted a write: where to look, and what a look shows."""
+"""Operations that continue after the service accepted a write: their addresses, and their states."""
 
 from __future__ import annotations
 

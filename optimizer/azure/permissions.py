@@ -1,4 +1,4 @@
-"""Rights that the program needs, their purposes, and the roles that contain them.
+"""Azure permissions that the program needs, their purposes, and the roles that contain them.
 
 The roles themselves are in ``data/roles``; a test keeps these files equal to this table.
 """

@@ -1,4 +1,4 @@
-"""Reads how long the service asks to stay away from the text or codes of its answers."""
+"""Reads from an answer of the service how long to wait before the next request."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def words_given(*options: str) -> tuple[str, ...]:
     Parameters
     ----------
     options
-        Names of options, such as ``--estate``.  Those that neither the command line nor the environment gives are
+        Names of options, such as ``--estate``. Those that neither the command line nor the environment gives are
         left out.
     """
     from optimizer.files import hide_password
@@ -253,7 +253,7 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
 
 
 class WhyNot:
-    """Says why there is no schedule, and what would make one possible, as soon as each answer is proven.
+    """Shows why there is no schedule, and what would make one possible, as soon as each answer is proven.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ class WhyNot:
         self._told.append(one)
 
     def end(self, error: OptimizerError) -> NoReturn:
-        """Say what has not been said yet, and end with the exit code for it."""
+        """Show the answers that have not been shown yet, and end with the exit code for them."""
         from optimizer.report import render_no_schedule
         from optimizer.solve import NoScheduleError
 
@@ -303,7 +303,7 @@ class WhyNot:
 
 @contextmanager
 def _why_not(screen: Screen) -> Iterator[Tell]:
-    """Yield what a search tells why there is no schedule; end the command with the whole answer."""
+    """Yield a listener for the reasons why there is no schedule; end the command with the whole answer."""
     said = WhyNot(screen)
     try:
         yield said.tell

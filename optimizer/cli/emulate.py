@@ -1,4 +1,4 @@
-"""The command that serves an estate as if it were Azure: emulate."""
+"""The command ``emulate``, which serves an estate as if it were Azure."""
 
 from __future__ import annotations
 

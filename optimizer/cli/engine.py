@@ -1,4 +1,4 @@
-"""Options that say where the work runs."""
+"""Options that select the engine for the work."""
 
 from __future__ import annotations
 

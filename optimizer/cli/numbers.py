@@ -1,4 +1,4 @@
-"""Numbers of options. Anything else, and a number out of range, gets a message that says what is allowed."""
+"""Number options that explain the allowed range when the value is invalid."""
 
 from __future__ import annotations
 

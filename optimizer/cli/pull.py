@@ -1,4 +1,4 @@
-"""``pull``: an estate out of what Azure says."""
+"""The command ``pull``."""
 
 from __future__ import annotations
 

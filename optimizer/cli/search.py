@@ -1,4 +1,4 @@
-"""Options that say how much work the search for a schedule is, wherever one is searched for."""
+"""Options that limit the work of a search for a schedule, for every command that searches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT_GAP_PERCENT = 0.5
 
 
 class SearchSettings(TypedDict):
-    """What :func:`optimizer.workflow.make_plan` and its like take of these options, by their names for it."""
+    """Keyword arguments for :func:`optimizer.workflow.make_plan` and other functions that search."""
 
     seed: int
     effort: int

@@ -1,4 +1,4 @@
-"""``what-if``: how the plan of an estate would change in a scenario, or with other prices."""
+"""The command ``what-if``: how the plan of an estate would change in a scenario, or with other prices."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What is written to disk as data: plans, audits, explanations, moves curves and rollback files; and how it is read.
+"""Documents that are written to disk and read again: plans, audits, explanations, moves curves, rollback files.
 
-Other rooms import from here only.  A :class:`PlanDocument` is ``plan.json``, and an :class:`Audit` is what ``audit
---format json`` prints.  Nothing here knows how a plan is made.
+Other rooms import from here only. A :class:`PlanDocument` is ``plan.json``, and an :class:`Audit` is what ``audit
+--format json`` prints. Nothing here knows how a plan is made.
 """
 
 import lazy_loader

@@ -57,7 +57,7 @@ class AuditTotals(StrictModel):
     """The estate in figures; at-risk backups, overlaps and starts in working hours are expected numbers per 30 days.
 
     ``overlaps_exact`` is the number of overlaps by the exact probability, and ``overlaps_per_month`` the number by the
-    approximate one that has a price.  ``weighted`` is None where every VM has the weight 1.
+    approximate one that has a price. ``weighted`` is None where every VM has the weight 1.
     """
 
     vms: int
@@ -124,7 +124,7 @@ class BrokenRule(StrictModel):
 
 
 class OrderGap(StrictModel):
-    """Time between two neighbouring sets of a rule with ``order``, within one group of VMs.
+    """Time between two neighboring sets of a rule with ``order``, within one group of VMs.
 
     Of several nights, this is the worst: the one with the smallest ``hours`` if the order is broken, otherwise the one
     with the largest ``hours_most``.
@@ -145,7 +145,7 @@ class OrderGap(StrictModel):
         Smallest distance, from ``ends`` to ``begins``; negative where the second set begins too early.
     hours_most
         Largest distance: from the end of any window of the first set to the beginning of any window of the second,
-        at the UTC offsets that make it largest.  ``within`` limits this one.  None in older plans.
+        at the UTC offsets that make it largest. ``within`` limits this one. None in older plans.
     within
         Hours that the rule allows; None where it sets no limit.
     """
@@ -237,8 +237,8 @@ class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
     ``broken_rules`` and ``history`` are None if they were not asked for; ``broken_rules`` also without rules.
-    ``num_rules`` counts the rules that were looked at.  ``idle_rules`` have no effect on this estate, so keeping them
-    means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.  ``orders`` has the
+    ``num_rules`` counts the rules that were looked at. ``idle_rules`` have no effect on this estate, so keeping them
+    means nothing. ``notes`` are about rules that do less, or more, than a planner may expect. ``orders`` has the
     hours between the sets of rules with ``order``.
     """
 

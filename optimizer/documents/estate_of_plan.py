@@ -28,8 +28,8 @@ def known_estate(
     """Vaults, policies, items and VMs of a plan's estate.
 
     ``pull --append`` changes an estate, and folders get lost, but the objects that a plan has changed must still be
-    found and rolled back.  So if the estate is no longer as it was, the rollback file is used, which ``plan`` writes
-    next to the plan.  This also applies if the user named the estate, because commands that were printed or noted
+    found and rolled back. So if the estate is no longer as it was, the rollback file is used, which ``plan`` writes
+    next to the plan. This also applies if the user named the estate, because commands that were printed or noted
     earlier name it too.
 
     Parameters
@@ -37,9 +37,9 @@ def known_estate(
     plan, plan_path
         The plan and its path.
     estate_path
-        Location of the estate.  By default, the location that the plan states.
+        Location of the estate. By default, the location that the plan states.
     reader
-        Client that reads the service.  It supplies what a rollback file of an older version lacks if the estate is
+        Client that reads the service. It supplies what a rollback file of an older version lacks if the estate is
         gone.
     remark
         Called with a message if the rollback file is used instead of an estate that the user named.

@@ -47,8 +47,8 @@ def with_fingerprint(plan: PlanDocument) -> PlanDocument:
 def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
     """Refuse changes that do anything other than move starts within the plan's estate.
 
-    A policy is created or edited with exactly the properties of its twin or of itself, except for the time.  An item
-    moves only to a twin of its policy in its vault.  Every id must be valid, and nothing may be changed twice.
+    A policy is created or edited with exactly the properties of its twin or of itself, except for the time. An item
+    moves only to a twin of its policy in its vault. Every id must be valid, and nothing may be changed twice.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
     Raises
     ------
     PlanFormatError
-        A change does something else; the message names it.  Plans of imported estates are refused, because their VMs
+        A change does something else; the message names it. Plans of imported estates are refused, because their VMs
         have no ARM ids.
     """
     if document.source == "import":

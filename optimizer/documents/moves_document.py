@@ -15,7 +15,7 @@ MOST_OF_GAIN = 0.8
 class Knee(StrictModel):
     """How few moves give 80 % of a plan's gain and keep every rule.
 
-    A plan with a moves curve has the number of the curve (``most_of_gain``).  In a plan without one, it is that of
+    A plan with a moves curve has the number of the curve (``most_of_gain``). In a plan without one, it is that of
     the plan's own moves; a curve may find fewer, as VMs may go elsewhere then.
 
     Parameters
@@ -44,7 +44,7 @@ class MovesPoint(StrictModel):
     at_risk_per_month
         At-risk backups per 30 days.
     overlaps_per_month
-        Expected overlapping snapshots of VMs of one service, per 30 days.  None in plans of version 1, which counted
+        Expected overlapping snapshots of VMs of one service, per 30 days. None in plans of version 1, which counted
         pairs of start windows.
     cost
         The objective, in at-risk backups per 30 days; it never rises from one point to the next.
@@ -72,12 +72,12 @@ class MovesCurve(StrictModel):
     ----------
     knee
         ``max_moves`` of the point farthest above the straight line from first to last: beyond it a move brings less
-        than moves do on average.  None where nothing is gained.
+        than moves do on average. None where nothing is gained.
     most_of_gain
-        ``max_moves`` of the first point with 80 % of the whole gain.  None where nothing is gained.
+        ``max_moves`` of the first point with 80 % of the whole gain. None where nothing is gained.
     spread
         The plan as it is written, if services are spread after the last point was found, which may cost more; shares
-        of the gain leave that out.  None if the last point is the plan.
+        of the gain leave that out. None if the last point is the plan.
     gain_over
         What gains are measured from: today's schedule, also where it breaks the rules, or, where keeping the rules
         costs more than all moves save, the first point.

@@ -103,12 +103,12 @@ class Summary(StrictModel):
     overlaps_per_month
         Expected overlapping snapshots per 30 days, by the approximate probability that has a price.
     overlaps_exact
-        The same by the exact probability, which also counts snapshots scheduled two hours apart.  None in plans of
+        The same by the exact probability, which also counts snapshots scheduled two hours apart. None in plans of
         older versions.
     working_hours_starts
-        Expected number of backups per 30 days that start in working hours.  None in plans of older versions.
+        Expected number of backups per 30 days that start in working hours. None in plans of older versions.
     knee
-        About how many of the moves give most of the gain.  None where the plan gains nothing over today's schedule,
+        About how many of the moves give most of the gain. None where the plan gains nothing over today's schedule,
         and in plans of older versions.
     broken_today
         Names of the rules that today's schedule breaks where the reference is greedy, those with the most VMs first.
@@ -117,24 +117,24 @@ class Summary(StrictModel):
     captured
         Certified share of all possible improvement over the reference; 1 where ``status`` is ``optimal``.
     stopped
-        What ended the search.  ``order``: cheaper schedules were found, but no order of writes for them that keeps the
+        What ended the search. ``order``: cheaper schedules were found, but no order of writes for them that keeps the
         rules after every write.
     status
         ``optimal`` if the gap is at most 0.01 % of the cost.
     gap
         Most that any schedule could save besides ``spreading_costs``, in at-risk backups per 30 days: cost of the plan
-        less ``spreading_costs`` and the proven bound.  Left out of plans of earlier versions.
+        less ``spreading_costs`` and the proven bound. Left out of plans of earlier versions.
     spreading_costs
         Part of the plan's cost that spreads services beyond what that saves in overlaps, as ``prices.all_at_once``
-        demands, in at-risk backups per 30 days.  ``status``, ``captured`` and ``gap`` leave it out.  Left out where it
+        demands, in at-risk backups per 30 days. ``status``, ``captured`` and ``gap`` leave it out. Left out where it
         is 0.
     toward
         For plans of ``plan --toward``, where today's schedule breaks rules: how far the plan leads; else None.
     model_change
-        Change of at-risk backups per 30 days that the model sees, in-sample.  None in plans of older versions.
+        Change of at-risk backups per 30 days that the model sees, in-sample. None in plans of older versions.
     expected_change
         Change to be expected, by choices judged on days that they were not made on: observed frequencies, while
-        ``at_risk_per_month`` is the model's smoothed estimate.  None where the history is shorter than six days, and
+        ``at_risk_per_month`` is the model's smoothed estimate. None where the history is shorter than six days, and
         in plans of older versions.
     """
 
@@ -287,7 +287,7 @@ class EstateReference(StrictModel):
     as_of
         When the estate was taken.
     objects
-        Digest of its vaults, policies, items and VMs, which ``plan.rollback.json`` keeps.  None in plans of older
+        Digest of its vaults, policies, items and VMs, which ``plan.rollback.json`` keeps. None in plans of older
         versions.
     """
 
@@ -343,7 +343,7 @@ class Settings(StrictModel):
     Parameters
     ----------
     gap
-        Share of the possible improvement that the search could leave open.  Omitted from plan.json at 0, so that
+        Share of the possible improvement that the search could leave open. Omitted from plan.json at 0, so that
         plans without it stay readable.
     history
         What was given as history and what of it was found in force; nothing where none was given.
@@ -466,7 +466,7 @@ class PlanDocument(StrictModel):
 def json_schema() -> str:
     """Text of the published JSON Schema (draft 2020-12) of a plan.
 
-    This is the schema for reading.  In pydantic's schema for writing, the rules would be unspecified, because they are
+    This is the schema for reading. In pydantic's schema for writing, the rules would be unspecified, because they are
     dumped without their defaults.
     """
     schema = PlanDocument.model_json_schema(mode="validation")

@@ -54,9 +54,9 @@ class RollbackDocument(StrictModel):
     objects
         In the order of the plan's changes; undone from the last to the first.
     estate
-        The vaults, policies, items and VMs of the estate, without its load and jobs.  None in files of older versions.
+        The vaults, policies, items and VMs of the estate, without its load and jobs. None in files of older versions.
     written_by
-        ``apply`` writes the file where that of ``plan`` is missing.  It is then made from the plan, and so proves
+        ``apply`` writes the file where that of ``plan`` is missing. It is then made from the plan, and so proves
         nothing about the plan.
     """
 

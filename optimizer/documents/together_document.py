@@ -32,14 +32,14 @@ class ServiceTogether(StrictModel):
     overlaps_cost
         What these cost in the objective, in at-risk backups per 30 days.
     spreading
-        ``priced``: ``spreading_costs`` is the price.  ``over a limit``: the same, but ``max_moves``,
-        ``max_policy_writes`` or ``budget_days`` leaves no room for it.  ``impossible``: it is proven that the rules
-        leave no way to spread the service.  ``not found``: no way was found within the work limit, and it is not
-        proven impossible.  ``not priced``: the service has more than 5 VMs and only some of its windows
+        ``priced``: ``spreading_costs`` is the price. ``over a limit``: the same, but ``max_moves``,
+        ``max_policy_writes`` or ``budget_days`` leaves no room for it. ``impossible``: it is proven that the rules
+        leave no way to spread the service. ``not found``: no way was found within the work limit, and it is not
+        proven impossible. ``not priced``: the service has more than 5 VMs and only some of its windows
         overlap, or 20 services before it were priced.
     spreading_costs
         Price of the cheapest way to spread the service, in at-risk backups per 30 days: what it costs in risk,
-        working hours, vault peaks, policy writes and moves, with all other VMs where they are.  Either every two of
+        working hours, vault peaks, policy writes and moves, with all other VMs where they are. Either every two of
         its VMs start at least two hours apart, or, where all of its windows overlap, they no longer do.
     spreading_proven
         Whether it is proven that no way to spread the service costs less than ``spreading_costs``.

@@ -1,4 +1,4 @@
-"""Data of ``plan --toward``: which breaches a plan leaves, and how many more plans it takes to remove them."""
+"""Data of ``plan --toward``: the breaches that a plan leaves, and the number of plans needed to remove them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class LaterMove(StrictModel):
 
 
 class Toward(StrictModel):
-    """A step toward a schedule that keeps every rule.  A VM that breaks a rule is one violation.
+    """A step toward a schedule that keeps every rule. A VM that breaks a rule is one violation.
 
     Parameters
     ----------
     violations_today, violations_left
-        Violations of today's schedule and of the plan.  VMs that no plan may move do not count.
+        Violations of today's schedule and of the plan. VMs that no plan may move do not count.
     moves_needed
         The fewest moves found after which every rule holds.
     months

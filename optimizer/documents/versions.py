@@ -1,7 +1,7 @@
 """Conversion of plans from earlier versions of ``plan.json`` to the present version.
 
-Version 1 counted pairs of start windows in half hours (``overlap_pair_slots``, priced with ``overlap``).  Version 2
-counts expected overlapping snapshots (``overlaps_per_month``, priced with ``snapshot_overlap``).  Schedule and changes
+Version 1 counted pairs of start windows in half hours (``overlap_pair_slots``, priced with ``overlap``). Version 2
+counts expected overlapping snapshots (``overlaps_per_month``, priced with ``snapshot_overlap``). Schedule and changes
 mean the same in both, so a plan of version 1 can be reported, applied and rolled back.
 
 Fields that version 2 adds and that version 1 cannot have are filled in by :func:`_as_version_2`.
@@ -28,7 +28,7 @@ Content = Mapping[str, Any]
 def read_version_1(content: Content) -> PlanDocument:
     """Read a plan of version 1.
 
-    Its overlap figures are computed from its schedule.  Its fingerprint remains that of its own content, which its
+    Its overlap figures are computed from its schedule. Its fingerprint remains that of its own content, which its
     rollback file and its journals refer to.
 
     Raises

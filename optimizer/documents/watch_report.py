@@ -42,7 +42,7 @@ class Finding(StrictModel):
     advice
         What to do.
     command
-        A command to be run by whoever decides to; nothing runs it by itself.  Empty where none helps.
+        A command to be run by whoever decides to; nothing runs it by itself. Empty where none helps.
     """
 
     kind: FindingKind

@@ -1,6 +1,6 @@
 """Emulator of the Azure endpoints on loopback, which ``rehearse`` and the tests write to.
 
-Other rooms import from here only.  An :class:`Emulator` serves a :class:`CloudState`, which contains an estate.
+Other rooms import from here only. An :class:`Emulator` serves a :class:`CloudState`, which contains an estate.
 """
 
 import lazy_loader

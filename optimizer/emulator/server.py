@@ -48,7 +48,7 @@ _MOST_BODY_BYTES = 16 * 1024**2
 CLOCK_PATH = "/emulator/clock"
 """Path at which a client reads the emulator's time, its speed, and an id of this emulator.
 
-The path does not exist in Azure.  Requests for it are not counted and have no faults.
+The path does not exist in Azure. Requests for it are not counted and have no faults.
 """
 
 

@@ -92,7 +92,7 @@ class EstateDocument(StrictModel):
     load_gaps
         VMs whose load the source could not or did not give, by VM id: ``no data`` or ``request failed: why``.
     missing_vms
-        VMs that a pull looked for and did not find, by VM id, and how.  Left out of the file and of the fingerprint
+        VMs that a pull looked for and did not find, by VM id, and how. Left out of the file and of the fingerprint
         where nothing was found, so that both are the same as before pulls looked.
     services
         Service by VM id where the source states it outright; it goes before every other rule.

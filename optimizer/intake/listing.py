@@ -1,4 +1,4 @@
-"""Result of an import apart from the load: resources, and the names by which the load may refer to their VMs."""
+"""Result of an import without its load: the resources, and the names by which the load may refer to their VMs."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ class Commands:
     estate
         Words of the option that gives the location of the estate.
     service
-        Words of the options that select the cloud or the emulator.  Without them, a command pasted after a trial on
+        Words of the options that select the cloud or the emulator. Without them, a command pasted after a trial on
         the emulator would write to Azure.
     writing
         Words of the options that every writing command needs, such as ``--guard-request``.
     returning
         Words of the options that a rollback needs in addition, such as ``--delete-created``.
     first
-        Words of the options that the journal records, or that apply to this run only.  A command that replaces the
+        Words of the options that the journal records, or that apply to this run only. A command that replaces the
         running one needs them too.
     """
 

@@ -16,7 +16,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import format_start
 
 JOURNALS = ("*.journal.jsonl", "*.rollback.jsonl")
-"""Files of a folder that count as its history.  Plans are left out, because they may never have been applied."""
+"""Files of a folder that count as its history. Plans are left out, because they may never have been applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventor
     """Moves that journals and plans report, each on its own, for VMs that the estate contains.
 
     In a journal, the writes count that were made and that no rollback has undone; the rollback's journal is looked for
-    next to it.  In a plan, two kinds of VMs count: those that start today when the plan wanted them to, on the day for
+    next to it. In a plan, two kinds of VMs count: those that start today when the plan wanted them to, on the day for
     which the plan was made (nothing records when it was applied), and those that the plan itself counted as moved.
 
     Parameters

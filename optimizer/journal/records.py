@@ -1,9 +1,9 @@
 """Journal of an ``apply`` or a rollback: JSON lines that are on disk before anything is written to Azure.
 
-Each line is one record.  A write has an ``intent`` line before its request is sent, and a ``done``, ``failed`` or
-``skipped`` line after it.  An ``accepted`` line in between holds the operation with which the service carries the
-write out.  The outcome of a write with an intent but no end is unknown; a run that resumes looks it up first.  A write
-that was already in place has a ``done`` line without an intent.  A line that a crash cut off does not count, and is
+Each line is one record. A write has an ``intent`` line before its request is sent, and a ``done``, ``failed`` or
+``skipped`` line after it. An ``accepted`` line in between holds the operation with which the service carries the
+write out. The outcome of a write with an intent but no end is unknown; a run that resumes looks it up first. A write
+that was already in place has a ``done`` line without an intent. A line that a crash cut off does not count, and is
 removed when the journal is opened again.
 """
 
@@ -203,7 +203,7 @@ class Unsettled:
     """Writes that a journal began and that may still take effect; follows the journal record by record.
 
     A request whose answer was lost may take effect long after the journal gave up on it, even if a second request for
-    the same object was refused in between.  It is settled when the object is found as planned, or when a look after
+    the same object was refused in between. It is settled when the object is found as planned, or when a look after
     :data:`UNKNOWABLE` shows no effect.
 
     Parameters
@@ -260,7 +260,7 @@ class Unsettled:
 
 
 class Journal:
-    """A journal that is open for appending.  Each record is on disk when ``append`` returns.  Safe for threads.
+    """A journal that is open for appending. Each record is on disk when ``append`` returns. Safe for threads.
 
     Parameters
     ----------

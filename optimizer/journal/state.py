@@ -36,8 +36,8 @@ class JournalState:
     done, failed, skipped
         Last end of each write.
     ours
-        Done writes that a run of this journal made itself.  Either the service confirmed the write, or a request with
-        an unknown outcome was not settled when the object was found as planned.  If every request was refused, an
+        Done writes that a run of this journal made itself. Either the service confirmed the write, or a request with
+        an unknown outcome was not settled when the object was found as planned. If every request was refused, an
         object that is found as planned was changed by somebody else.
     unsettled
         Writes that are not done and may still take effect, by number: those without an end, and those whose answer was
@@ -58,7 +58,7 @@ class JournalState:
 
     @property
     def found(self) -> frozenset[int]:
-        """Writes whose result somebody else made.  They are done, but a rollback must not undo them."""
+        """Writes whose result somebody else made. They are done, but a rollback must not undo them."""
         return frozenset(self.done) - self.ours
 
     def moved_at(self) -> dict[ArmId, datetime]:

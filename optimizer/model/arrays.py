@@ -1,4 +1,4 @@
-"""Types of the arrays in which VMs are rows; docstrings state the shapes."""
+"""Types of the arrays that have a row for each VM; docstrings state the shapes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a document may be read without ever becoming a data frame, 
 def frame_of(entries: Sequence[StrictModel], kind: type[StrictModel]) -> pl.DataFrame:
     """Data frame with one row per entry and one column per field of their class, whose docstring describes them.
 
-    Fields that are documents themselves are left out.  The columns have the same types whatever the entries contain,
+    Fields that are documents themselves are left out. The columns have the same types whatever the entries contain,
     even if there are no entries.
 
     Parameters

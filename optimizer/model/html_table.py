@@ -44,7 +44,7 @@ def html_view(title: str, sentences: Sequence[str], *tables: str, notes: Sequenc
     Parameters
     ----------
     title, sentences, notes
-        Text, which is escaped.  An empty title is left out.
+        Text, which is escaped. An empty title is left out.
     tables
         Results of :func:`html_table`.
     """

@@ -1,6 +1,6 @@
 """Overlapping snapshots and start windows per service, and backups per half hour.
 
-These figures are for people.  They are computed directly from the inventory and share no code with the solver's model.
+These figures are for people. They are computed directly from the inventory and share no code with the solver's model.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def service_occupancy(inventory: Inventory, starts: IntArray) -> tuple[tuple[str
 def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
     """Expected overlapping snapshots of each service per 30 days; shape (num_services,), in the order of sorted names.
 
-    Every two runs of VMs of one service count with the probability that their snapshots overlap.  If clocks may have
+    Every two runs of VMs of one service count with the probability that their snapshots overlap. If clocks may have
     two UTC offsets, the result is the mean of both counts.
 
     Parameters
@@ -213,7 +213,7 @@ def windows_met(inventory: Inventory, starts: IntArray, row: int) -> IntArray:
     starts
         Shape (num_items,): start option of every item.
     row
-        Row of the item, whose windows are examined at every option.  The item itself counts.
+        Row of the item, whose windows are examined at every option. The item itself counts.
     """
     _, service = item_services(inventory)
     met = np.zeros(SLOTS_PER_WEEK, dtype=np.int64)
@@ -259,7 +259,7 @@ def spread_over_starts(inventory: Inventory, starts: IntArray, weights: FloatArr
     Returns
     -------
     numpy.ndarray
-        Shape (336,): sums per half hour of the UTC week, at the offset of the start of the horizon.  Their total is
+        Shape (336,): sums per half hour of the UTC week, at the offset of the start of the horizon. Their total is
         ``weights.sum()``.
     """
     total = np.zeros(SLOTS_PER_WEEK)

@@ -1,4 +1,4 @@
-"""The number of VMs that one policy may protect, for solver, bound, diff, verifier, roll-out and judge alike."""
+"""The number of VMs that one policy may protect, computed in one place for all packages."""
 
 from __future__ import annotations
 

@@ -52,8 +52,8 @@ def free_name(
     """Name for a twin of a policy at another start, which Azure accepts and which is not taken in the vault.
 
     Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
-    Terraform provider.  The new time replaces the twin's own time in its name, in the same notation.  A name that
-    does not state that time gets ``-HHMM`` at its end.  A name that is taken gets a number as well.
+    Terraform provider. The new time replaces the twin's own time in its name, in the same notation. A name that
+    does not state that time gets ``-HHMM`` at its end. A name that is taken gets a number as well.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def free_name(
         Start option of the new policy.
     taken
         Start option by name, for every policy of the vault; None where the start is not known, as for
-        policies of other workloads.  The new name is added.
+        policies of other workloads. The new name is added.
     template
         Template of the rules (``name`` under ``[policies]``); None: as described above.
     """
@@ -99,7 +99,7 @@ def _marked(name: str, twin: Policy, taken: Mapping[Caseless, int | None], start
     """Name with marks in place of the twin's time, and the new time in the notation that stood there.
 
     An earlier plan may have named the twin after another policy of the vault, by adding a time to a name that already
-    stated one.  Such a name is changed back first, so that names do not grow from month to month.
+    stated one. Such a name is changed back first, so that names do not grow from month to month.
     """
     own: int | None = twin.start
     extended = _EXTENDED.fullmatch(name)

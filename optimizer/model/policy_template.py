@@ -1,4 +1,4 @@
-"""Template for the names of new policies, as the rules state it: ``name = "{twin}-{time}"`` under ``[policies]``."""
+"""Template for the names of new policies: ``name = "{twin}-{time}"`` under ``[policies]`` in the rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``separate`` and ``order`` demand between sets of VMs, and what immovable VMs break among themselves."""
+"""Demands of ``separate`` and ``order`` between sets of VMs, and breaches among immovable VMs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which order writes can be made, so that every limit and every rule between VMs holds after each of them."""
+"""The order in which writes can be made so that every limit and every rule between VMs holds after each of them."""
 
 import lazy_loader
 

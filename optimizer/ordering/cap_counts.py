@@ -28,7 +28,7 @@ Place = tuple[int, int]
 class CapCounts:
     """Number of overlapping windows of each capped group in each half hour of the UTC week.
 
-    A move is refused if it takes a half hour above its cap.  If the half hour exceeded the cap at the beginning, it
+    A move is refused if it takes a half hour above its cap. If the half hour exceeded the cap at the beginning, it
     may not exceed its count at the beginning.
 
     Parameters

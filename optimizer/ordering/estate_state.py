@@ -27,7 +27,7 @@ class Step:
     before, after
         Start options of the items before and after.
     source, target
-        Keys of their policy before and after; the same if the policy is edited.  The item may end in another twin than
+        Keys of their policy before and after; the same if the policy is edited. The item may end in another twin than
         ``change`` states.
     """
 
@@ -55,7 +55,7 @@ class Progress:
     twins
         For each key of a policy: the keys of the twins that have the same start in the end, including its own.
     edited
-        Keys of the policies to be edited.  No item may join such a policy before its edit.
+        Keys of the policies to be edited. No item may join such a policy before its edit.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Puts the VMs that are assigned one by one in an order in which each finds room in a policy."""
+"""Puts reassignments of VMs in an order in which each VM finds room in its new policy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How plans are made, audited and explained.
 
-A :class:`Case` is an estate under rules, with its forecast and the risk of every start.  It is audited, or solved and
+A :class:`Case` is an estate under rules, with its forecast and the risk of every start. It is audited, or solved and
 turned into a verified :class:`~optimizer.documents.PlanDocument`, or used to explain one.
 """
 

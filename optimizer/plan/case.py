@@ -1,4 +1,4 @@
-"""An estate under rules, with the risk of every start: the input of audits, the solver and explanations."""
+"""A case: an estate under rules, with the risk of every start, as audits, the solver and explanations use it."""
 
 from __future__ import annotations
 

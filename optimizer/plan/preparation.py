@@ -1,4 +1,4 @@
-"""How the case of an estate is prepared: its load is read, and the risk of every start is forecast."""
+"""Preparation of a case: reads the load of an estate, and forecasts the risk of every start."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def prepare(
     estate
         Estate to read.
     rules
-        Rules that the schedule must keep.  None: the defaults.
+        Rules that the schedule must keep. None: the defaults.
     history
         Journals, applied plans, or folders with journals, which show which VMs were moved recently; see
         :func:`optimizer.journal.history.read_history`.
     recently_moved
         Day of the last move by the VM's id, as the settings of a plan contain it.
     engine
-        Engine on which the history is read and summarized.  An estate in the memory of this process is read here.
+        Engine on which the history is read and summarized. An estate in the memory of this process is read here.
     progress
         Called with the progress of the work.
 

@@ -1,7 +1,7 @@
-"""Services whose start windows overlap, what it would cost to spread them, and which ones a plan spreads.
+"""Services whose start windows overlap, the cost of spreading them, and the services that a plan spreads.
 
 A service of two or more VMs is backed up *all at once* if some half hour of the week lies in the start windows of all
-its VMs, and its snapshots can overlap.  It is *spread* if every two of its VMs start at least two hours apart, or if
+its VMs, and its snapshots can overlap. It is *spread* if every two of its VMs start at least two hours apart, or if
 its start windows no longer all overlap.
 """
 
@@ -35,7 +35,7 @@ MOST_PRICED = 20
 """Maximum number of services to price for the list: each takes a tenth of a second to a second."""
 
 MOST_SPREAD = 5
-"""Largest service that is priced if only some of its start windows overlap.  One of this size is priced in a twentieth
+"""Largest service that is priced if only some of its start windows overlap. One of this size is priced in a twentieth
 of a second, and one of 6 VMs or more takes up to half a second; in most services of that size some windows overlap.
 """
 
@@ -50,8 +50,8 @@ CLOSE = 3
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
     """List the services whose start windows overlap in a schedule.
 
-    Services that are backed up all at once come first, then those in which only some windows overlap.  Within each
-    kind, the services with the costliest overlaps come first.  The first :data:`MOST_PRICED` services are priced,
+    Services that are backed up all at once come first, then those in which only some windows overlap. Within each
+    kind, the services with the costliest overlaps come first. The first :data:`MOST_PRICED` services are priced,
     except for those of more than :data:`MOST_SPREAD` VMs in which only some windows overlap.
 
     Parameters
@@ -98,8 +98,8 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
 def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArray:
     """Spread each service that is backed up all at once, if spreading it costs less than ``all_at_once``.
 
-    For each such service, three ways are tried in this order while all other services stay as they are.  The first
-    way that costs less is used.  Services with many overlaps come first, and at most :data:`MOST_TRIED` attempts are
+    For each such service, three ways are tried in this order while all other services stay as they are. The first
+    way that costs less is used. Services with many overlaps come first, and at most :data:`MOST_TRIED` attempts are
     made.
 
     1. The cheapest way to start every two VMs at least two hours apart.

@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 MIN_WIDTH = 300
-"""Width in pixels that a chart never goes below, the width of a phone.  A chart takes the width of its container, and
+"""Width in pixels that a chart never goes below, the width of a phone. A chart takes the width of its container, and
 a container that takes the width of its charts, such as a plain row in a notebook, would make it almost 0."""
 
 HEAT_STEPS = 24

@@ -74,7 +74,7 @@ class ServiceComparison:
     Parameters
     ----------
     risk, overlaps
-        At-risk backups and expected overlapping snapshots per 30 days.  The overlaps of all services add up to the
+        At-risk backups and expected overlapping snapshots per 30 days. The overlaps of all services add up to the
         figure of the summary.
     peak_windows
         Largest number of start windows that overlap in a half hour.
@@ -119,7 +119,7 @@ class ServiceHours:
         Names of the chart's rows: the first services, and :data:`OTHERS` if there are more.
     today, plan
         Shape (len(names), 48): largest number of overlapping windows of the service in a half hour of a UTC day, over
-        all weekdays.  For the other services, this is the largest number of any one of them.
+        all weekdays. For the other services, this is the largest number of any one of them.
     """
 
     services: tuple[ServiceComparison, ...]
@@ -175,7 +175,7 @@ def compare_services(
 def _overlaps(inventory: Inventory, starts: IntArray, *, exact_is_known: bool) -> FloatArray:
     """Expected overlaps of each service, which add up to the figure that the summary shows.
 
-    The count leaves out snapshots that are scheduled two hours apart.  If its total is shown as 0.00, the summary has
+    The count leaves out snapshots that are scheduled two hours apart. If its total is shown as 0.00, the summary has
     the exact number instead, as far as the plan states it, and so have the services.
     """
     counted = expected_overlaps(inventory, starts)

@@ -53,7 +53,7 @@ def _without_minus_zero(text: str) -> str:
 def relative_change(today: float, plan: float) -> float | None:
     """Change of a figure as a share of today's, at least -1; None if :func:`decimal` shows today's as 0.00.
 
-    A share of so small a figure would be misleading.  The plan's figure may be that small.
+    A share of so small a figure would be misleading. The plan's figure may be that small.
     """
     return None if is_zero(decimal(today)) else (plan - today) / today
 

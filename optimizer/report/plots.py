@@ -1,4 +1,4 @@
-"""Plots for notebooks, one call each: what the page shows, as Bokeh objects for :func:`bokeh.io.show`."""
+"""Plots for notebooks, one call each: the charts of the page, as Bokeh objects for :func:`bokeh.io.show`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def plot_load(estate: Estate, plan: PlanDocument, vm: str | None = None) -> figu
     estate, plan
         The estate, and a plan made for it.
     vm
-        ARM id or name of the VM.  None: the VM whose risk falls most.
+        ARM id or name of the VM. None: the VM whose risk falls most.
 
     Raises
     ------

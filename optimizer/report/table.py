@@ -1,4 +1,4 @@
-"""Tables before they are laid out: what each column shows of a row, with figures that line up."""
+"""Tables before layout: the cells that each column shows, with aligned figures."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Column(Generic[T]):
     right
         Whether the text is aligned to the right, as numbers are.
     share
-        Share of the remaining columns of the terminal that this column gets.  0: as wide as it needs, never shortened.
+        Share of the remaining columns of the terminal that this column gets. 0: as wide as it needs, never shortened.
     prose
         Whether its text is wrapped instead of shortened.
     scale
-        Columns of numbers with the same scale have the same number of decimals.  Empty: the values are text.
+        Columns of numbers with the same scale have the same number of decimals. Empty: the values are text.
     """
 
     title: str
@@ -67,7 +67,7 @@ def figure(title: str, value: Callable[[T], float], scale: str = "") -> Column[T
     value
         Returns the number of a row.
     scale
-        Name shared by columns that are compared row by row, so that they have the same decimals.  By default, the
+        Name shared by columns that are compared row by row, so that they have the same decimals. By default, the
         column's title.
     """
     return Column(title, value, right=True, scale=scale or title)
@@ -119,7 +119,7 @@ class Table:
         rows
             All rows.
         most
-            Maximum number of rows to show.  None: all.
+            Maximum number of rows to show. None: all.
         note
             Explanation of the columns.
         style

@@ -1,4 +1,4 @@
-"""Finds VMs that move together: their risk rises and falls on the same days at the same hours."""
+"""Finds groups of VMs whose risk rises and falls on the same days at the same hours."""
 
 from __future__ import annotations
 

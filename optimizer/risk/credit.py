@@ -1,4 +1,4 @@
-"""Decides how much of a VM's estimated gain is believed, by what its choice gains on days it did not use."""
+"""Computes the credit of each VM from the gain of its choice on held-out days."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-validation that decides how many days of history the fleet's profile is worth.
+"""Cross-validation that chooses the weight of the fleet's profile, in days of a VM's own history.
 
 Each block of days is held out in turn, and the choices made without it are judged on it.
 """

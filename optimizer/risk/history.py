@@ -1,4 +1,4 @@
-"""Counts how often a backup would have been at risk in the past, per VM, block of days and UTC start time of day."""
+"""Counts past at-risk starts per VM, block of days and UTC start time of day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Estimates what a schedule will change, with its uncertainty, from choices judged on days they did not use.
+"""Estimates the change in risk that a schedule brings, and its uncertainty, on days that no choice used.
 
 The risk that a plan estimates for its own choices is too low, because each option was chosen for its low estimate (the
 winner's curse). Here, every decision, including the credit, is made again without one block of days and judged on that
@@ -60,7 +60,7 @@ class ExpectedChange:
 
 @dataclass(frozen=True)
 class Decisions:
-    """A schedule, and the freedom it had.
+    """A schedule, and the start options among which it was chosen.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Roles:
-    """How much of what VMs could gain the schedule realizes.
+    """The share of the possible gain in risk that a schedule realizes for each VM.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A randomization test, on a whole estate, of whether the hours at which VMs are busy repeat at all."""
+"""A randomization test for a whole estate: whether the busy hours of its VMs repeat at all."""
 
 from __future__ import annotations
 

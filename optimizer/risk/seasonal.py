@@ -1,4 +1,4 @@
-"""The seasonal estimate: how often a backup at a time of day is at risk, from counts of days and a prior."""
+"""The seasonal estimate: the probability of risk at each time of day, from counts of days and a prior."""
 
 from __future__ import annotations
 

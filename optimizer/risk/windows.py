@@ -1,4 +1,4 @@
-"""Sums up, over some days and a chunk of VMs at a time, when a backup would have been at risk."""
+"""Sums the share of at-risk starts over days, for one chunk of VMs at a time."""
 
 from __future__ import annotations
 

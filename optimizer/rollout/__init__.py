@@ -1,4 +1,4 @@
-"""Roll-out of a plan: when each write is made, how it is carried out, watched, and rolled back.
+"""Roll-out of a plan: the calendar of its writes, their execution, the watch, and the rollback.
 
 Other rooms import from here only.
 """

@@ -1,4 +1,4 @@
-"""Finds the schedule of a problem with named limits: where the search begins, and what it stays close to."""
+"""Finds a schedule for a problem with named limits, from a given beginning and close to a given schedule."""
 
 from __future__ import annotations
 

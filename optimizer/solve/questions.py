@@ -1,4 +1,4 @@
-"""The problem as other packages see it: what can be asked about schedules beyond their cost."""
+"""Interface of the problem for other packages: questions about schedules beyond their cost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, LimitPrice, price_lim
 class Problem(Statement):
     """A problem, and what can be asked about its schedules beyond their costs and breaches.
 
-    Made by :meth:`~optimizer.solve.problem.statement.Statement.of`.  The rooms of the solver need only the
+    Made by :meth:`~optimizer.solve.problem.statement.Statement.of`. The rooms of the solver need only the
     statement; the answers here come from the bound, the search, CP-SAT and the moves curve.
     """
 

@@ -1,4 +1,4 @@
-"""What the verifier checks: the states before and after a plan, and the figures that the plan states."""
+"""Input of the verifier: the states before and after a plan, and the figures that the plan states."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ class Checked:
     Parameters
     ----------
     before, after
-        Inventory today and after every change of the plan.  Both have the same items in the same order.
+        Inventory today and after every change of the plan. Both have the same items in the same order.
     rules
         Rules of the plan.
     risk, credit
         Risk table of shape (V, 48), and the share of a gain in risk that counts for each VM, of shape (V,).
     own
-        Shape (V,): whether a VM's own history is the evidence.  If it is not, its risk must not grow.
+        Shape (V,): whether a VM's own history is the evidence. If it is not, its risk must not grow.
     starts
         Length V: starts as ``HH:MM`` that the schedule states.
     changes
@@ -77,7 +77,7 @@ class Checked:
         Day of the last move of VMs that were moved before, by VM id.
     left
         For a plan that keeps the rules only in part: the number of VMs that, according to the plan, break each rule
-        that is broken today.  None: every rule must hold.
+        that is broken today. None: every rule must hold.
     """
 
     before: Inventory

@@ -1,4 +1,4 @@
-"""What each rule of a plan does: the VMs that it applies to, that move, and that break it before and after.
+"""Effects of each rule of a plan: the VMs that it applies to, that move, and that break it before and after.
 
 The breaches are counted by the verifier's loops, so that the report shows what was checked.
 """
@@ -30,7 +30,7 @@ class RuleEffect:
     moved
         Number of those VMs that get another start.
     breaking_today, breaking_in_plan
-        Number of VMs that break it.  VMs that no plan may move count as well, unless they only clash with each other.
+        Number of VMs that break it. VMs that no plan may move count as well, unless they only clash with each other.
     """
 
     rule: str

@@ -1,6 +1,6 @@
 """Independent count of the breaches that a plan of ``plan --toward`` leaves, by plain loops over half hours.
 
-Such a plan keeps the rules only in part.  It may break a rule only if today's schedule breaks it, and must state for
+Such a plan keeps the rules only in part. It may break a rule only if today's schedule breaks it, and must state for
 how many VMs.
 """
 
@@ -32,7 +32,7 @@ class Counting:
     groups_of
         Returns the capped groups in which an item is counted.
     stays
-        Returns whether an item never moves, given its rules.  Such an item does not count.
+        Returns whether an item never moves, given its rules. Such an item does not count.
     """
 
     inventory: Inventory

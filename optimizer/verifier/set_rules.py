@@ -1,6 +1,6 @@
 """Independent check of ``separate`` and ``order`` between sets of VMs, by plain loops over half hours and instants.
 
-It shares no code with :mod:`optimizer.solve`.  The verifier of plans and the judge of roll-outs both use it.
+It shares no code with :mod:`optimizer.solve`. The verifier of plans and the judge of roll-outs both use it.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class SetRules:
         starts
             Length V: start option of each VM; None for a VM that does not exist.
         tolerated
-            Length V: schedule in which pairs of VMs that clash may continue to clash.  Without it, only pairs of
+            Length V: schedule in which pairs of VMs that clash may continue to clash. Without it, only pairs of
             immovable VMs may clash.
         settled
             Whether no more VMs will be moved, so that ``within`` also counts if ``tolerated`` is given.

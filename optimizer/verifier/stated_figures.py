@@ -123,7 +123,7 @@ class _ServiceOverlaps:
     """Expected overlapping snapshots of a service in 30 days.
 
     ``count`` is by the probability that has a price, ``weighted`` is this times the smaller weight of both VMs, and
-    ``exact`` is by the exact probability.  ``together`` is the probability with a price for two VMs that start at the
+    ``exact`` is by the exact probability. ``together`` is the probability with a price for two VMs that start at the
     same time.
     """
 

@@ -1,4 +1,4 @@
-"""Which VMs a rule applies to, which of them never move, and within which group a rule counts them."""
+"""VMs that a rule applies to, the immovable ones among them, and the groups in which the rule counts them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Verification of a plan, check by check.
 
-It shares no code with the model in :mod:`optimizer.solve`.  It compares windows as instants, not as slots of merged
-rows, and counts policies in the inventory that the changes lead to.  It computes every figure again.  It makes the
+It shares no code with the model in :mod:`optimizer.solve`. It compares windows as instants, not as slots of merged
+rows, and counts policies in the inventory that the changes lead to. It computes every figure again. It makes the
 changes one by one in their order, and checks every state on the way.
 """
 

@@ -1,6 +1,6 @@
 """Clock of the verifier: start windows as instants and as half hours of the week, by plain loops.
 
-It shares no code with :mod:`optimizer.solve`.  The verifier of plans and the judge of roll-outs both use it.
+It shares no code with :mod:`optimizer.solve`. The verifier of plans and the judge of roll-outs both use it.
 """
 
 from __future__ import annotations

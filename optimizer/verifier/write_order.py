@@ -1,7 +1,7 @@
 """Independent check that a plan's changes can be made in their order, with every limit and rule kept after each write.
 
 It shares no code with the modules that order the changes (:mod:`optimizer.ordering.estate_state`,
-:mod:`optimizer.solve.problem.executable`).  It makes the changes one by one and checks each state.  Rules on the
+:mod:`optimizer.solve.problem.executable`). It makes the changes one by one and checks each state. Rules on the
 windows of single VMs need no check here: each VM is written once, so it always starts either as today or as in the
 end.
 """

@@ -1,6 +1,6 @@
 """More VMs like existing ones, added to the raw resources of an estate in memory.
 
-The result is an estate like any other, so its plan is made and verified like any other.  Policies that the new VMs
+The result is an estate like any other, so its plan is made and verified like any other. Policies that the new VMs
 need for their protection, before any plan, are assumed to be created.
 """
 
@@ -25,7 +25,7 @@ from optimizer.whatif.vault_limits import created_note, limit_notes
 def add_vms(before: ChangedEstate, change: AddVms) -> ChangedEstate:
     """Copy the selected VMs in turn: same tags, groups and policy, but new names.
 
-    A copy joins its original's policy, another one with the same start, or a new twin if all of these are full.  VMs
+    A copy joins its original's policy, another one with the same start, or a new twin if all of these are full. VMs
     that must not be written, for example because they wait for their first backup, are not copied.
 
     Parameters

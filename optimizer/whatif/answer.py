@@ -37,7 +37,7 @@ def what_if(
 ) -> WhatIf:
     """Plan an estate as it is and as it would be, and report the differences.
 
-    Each plan is verified like any other.  None is written, so none can be applied by mistake.  A scenario is solved
+    Each plan is verified like any other. None is written, so none can be applied by mistake. A scenario is solved
     from the base plan's schedule, and keeps as much of it as it can without extra cost.
 
     Parameters
@@ -47,11 +47,11 @@ def what_if(
     scenarios
         Scenarios to compare; :meth:`Scenario.parse` parses the text of the command line.
     rules
-        Rules without the scenarios.  None: the defaults.
+        Rules without the scenarios. None: the defaults.
     history
         Journals, applied plans, or folders with journals; see :func:`optimizer.workflow.make_plan`.
     planner
-        How each plan is made.  Give its search a gap of 0, as the default has, if small differences matter.
+        How each plan is made. Give its search a gap of 0, as the default has, if small differences matter.
     tell_of_scenario
         Returns, for the name of a scenario, a function that is called with each reason why the scenario has no
         schedule, and with each way to make one possible, as soon as it is proven.

@@ -1,4 +1,4 @@
-"""Application of a scenario: estate and rules as they would be."""
+"""Application of a scenario: the estate and the rules after its changes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class ChangedEstate:
     Parameters
     ----------
     estate, rules
-        Estate and rules as they would be.  If nothing changes them, they are the same objects as before the scenario.
+        Estate and rules as they would be. If nothing changes them, they are the same objects as before the scenario.
     copies
         For each new VM, by id: the id of the VM of the estate that it is a copy of.
     rehomed

@@ -82,7 +82,7 @@ def _round(value: float) -> float:
 def worth_a_move(rules: Rules) -> float:
     """Change of cost, in at-risk backups per 30 days, from which a change of start matters for a VM.
 
-    This is the price of a move, because no VM is moved for less.  If moves are free, it is the default price.
+    This is the price of a move, because no VM is moved for less. If moves are free, it is the default price.
     """
     return rules.prices.move or Prices().move
 

@@ -24,7 +24,7 @@ class StartChange(StrictModel):
     ----------
     cost_change
         Change of its own risk and of its part of shared costs (overlaps, vault peaks) compared with the base plan's
-        schedule, in at-risk backups per 30 days.  Negative if the VM gains.
+        schedule, in at-risk backups per 30 days. Negative if the VM gains.
     must
         Whether the rules of the scenario forbid its start in the base plan.
     """
@@ -81,7 +81,7 @@ class ScenarioAnswer(StrictModel):
     start_changes
         VMs of both plans that start at another time; those whose change matters come first.
     noticed
-        Number of them whose change is worth a move.  The others are noise.
+        Number of them whose change is worth a move. The others are noise.
     new_vms
         VMs that the scenario adds.
     """
@@ -144,7 +144,7 @@ class WhatIf(StrictModel):
     Parameters
     ----------
     worth_a_move
-        Price of a move.  A smaller change of a VM is noise, because no VM is moved for less.
+        Price of a move. A smaller change of a VM is noise, because no VM is moved for less.
     """
 
     schema_version: Literal[2] = ANSWER_SCHEMA_VERSION

@@ -50,10 +50,10 @@ class PlanFigures(Figures):
     Parameters
     ----------
     spreading_costs
-        Part of the cost that spreads services beyond what that saves in overlaps, which ``captured`` leaves out.  Not
+        Part of the cost that spreads services beyond what that saves in overlaps, which ``captured`` leaves out. Not
         in the JSON if it is 0.
     max_moves, max_policy_writes, budget_days
-        Limits under which ``bound`` is proven.  Not in the JSON if the rules set none.
+        Limits under which ``bound`` is proven. Not in the JSON if the rules set none.
     """
 
     bound: float

@@ -23,8 +23,8 @@ from optimizer.whatif.vault_limits import created_note, limit_notes
 def lose_vault(before: ChangedEstate, change: LoseVault) -> ChangedEstate:
     """Protect the VMs of a lost vault in another vault of the same region and subscription, at today's starts.
 
-    They join twins of their policies there.  If no twin has room, one is created, even if that exceeds the vault's
-    limit of policies; a note then says so.  Items of the lost vault without a schedule are lost with it.
+    They join twins of their policies there. If no twin has room, one is created, even if that exceeds the vault's
+    limit of policies; a note then says so. Items of the lost vault without a schedule are lost with it.
 
     Parameters
     ----------

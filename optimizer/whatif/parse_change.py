@@ -56,7 +56,7 @@ def parse_change(text: str, folder: Path | None = None) -> Change:
     text
         The change.
     folder
-        Folder to which the path of a rules file is relative.  By default, the working directory.
+        Folder to which the path of a rules file is relative. By default, the working directory.
 
     Raises
     ------

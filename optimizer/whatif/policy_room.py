@@ -61,7 +61,7 @@ class PolicyRoom:
         Parameters
         ----------
         policy
-            Policy in this vault or another.  The policy itself is tried first, then the fullest of its twins.
+            Policy in this vault or another. The policy itself is tried first, then the fullest of its twins.
         vault_id
             Id of the item's vault.
         """

@@ -34,9 +34,9 @@ class Scenario:
         texts
             The changes.
         name
-            Name for reports.  By default, the changes as they are written.
+            Name for reports. By default, the changes as they are written.
         folder
-            Folder to which paths of rules files are relative.  By default, the working directory.
+            Folder to which paths of rules files are relative. By default, the working directory.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Answer to how much a plan depends on the prices, in the format of ``--format json``; costs are per 30 days."""
+"""Sensitivity of a plan to the prices, in the format of ``--format json``; costs are per 30 days."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PriceAnswer(StrictModel):
     vms_changed
         Number of VMs that start at another time than in the base plan.
     noticed
-        Number of them whose change is worth a move.  The others are noise.
+        Number of them whose change is worth a move. The others are noise.
     """
 
     price: PriceName
@@ -96,7 +96,7 @@ class Sensitivity(StrictModel):
     Parameters
     ----------
     worth_a_move
-        Price of a move.  A smaller change of a VM is noise, because no VM is moved for less.
+        Price of a move. A smaller change of a VM is noise, because no VM is moved for less.
     tolerance
         A schedule is good if it costs at most ``1 + tolerance`` times the optimum.
     good_cost

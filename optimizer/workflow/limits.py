@@ -1,4 +1,4 @@
-"""Use case: show which limits bind in a plan, and what one more of each would save."""
+"""Use case: show which limits bind in a plan, and the saving from one more of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def price_plan_limits(
     plan, estate
         The plan and its estate.
     num_rounds
-        Amount of search for each limit.  None: enough for most plans.
+        Amount of search for each limit. None: enough for most plans.
     progress
         Called with the progress of the work.
     """

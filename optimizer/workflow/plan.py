@@ -44,22 +44,22 @@ def make_plan(
     estate
         Estate to plan.
     rules
-        Rules that the schedule must keep.  None: the defaults.
+        Rules that the schedule must keep. None: the defaults.
     seed, effort, gap, time_limit_seconds
         Settings of the search; see :class:`optimizer.solve.effort.search_settings.Search`.
     path
         Path at which the plan will be written; the plan states the estate's location relative to it.
     history
-        Journals, applied plans, or folders with journals.  VMs that were moved recently only move again if it is
+        Journals, applied plans, or folders with journals. VMs that were moved recently only move again if it is
         worth it.
     earlier
-        An earlier plan of this estate, or of one that shares VMs with it.  The new plan keeps its schedule as long as
-        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would.  Otherwise, VMs keep its
+        An earlier plan of this estate, or of one that shares VMs with it. The new plan keeps its schedule as long as
+        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would. Otherwise, VMs keep its
         starts if that costs nothing.
     moves_curve
         Whether to compute what fewer moves would gain, and to store it in the plan as ``moves_curve``.
     toward
-        Whether to make the best first step toward the rules if they need more moves than ``max_moves``.  The plan
+        Whether to make the best first step toward the rules if they need more moves than ``max_moves``. The plan
         describes the step in ``summary.toward``.
     engine
         Engine on which independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.

@@ -1,4 +1,4 @@
-"""Use case: make an estate from a cloud, or add to one what is new."""
+"""Use case: make an estate from a cloud, or append new data to one."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ def write_report(
     plan, estate
         The plan and its estate.
     page
-        Path of the page.  An older file is replaced as a whole or not at all.
+        Path of the page. An older file is replaced as a whole or not at all.
     limits
-        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
+        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind. None: the page leaves them out.
     zone
         IANA time zone that the page shows at first.
 

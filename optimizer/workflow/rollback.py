@@ -29,7 +29,7 @@ def prepare_rollback(
     ----------
     journal
         Path of the journal of an ``apply``, or the files of its plan if the plan or its estate is not where it is
-        looked for, such as ``PlanFiles("plan.json", journal="plan.journal.jsonl")``.  If the estate is gone or has
+        looked for, such as ``PlanFiles("plan.json", journal="plan.journal.jsonl")``. If the estate is gone or has
         changed, the rollback file beside the plan takes its place.
     cloud
         Cloud to compare with; see :func:`optimizer.connect`.

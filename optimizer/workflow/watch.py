@@ -23,7 +23,7 @@ def watch_plan(
     ----------
     plan
         Path of the plan, or the files of the plan if its journal or its estate is not where it is looked for; see
-        :func:`optimizer.workflow.prepare_apply`.  If the estate is gone or has changed, the rollback file beside the
+        :func:`optimizer.workflow.prepare_apply`. If the estate is gone or has changed, the rollback file beside the
         plan takes its place.
     cloud
         Cloud to read from; see :func:`optimizer.connect`.

@@ -1,4 +1,4 @@
-"""Use cases: plan an estate as it would be, and with other prices, and compare these plans with the present one."""
+"""Use cases: plan a changed estate, or with other prices, and compare the plans with the present one."""
 
 from optimizer.whatif import sensitivity, what_if
 

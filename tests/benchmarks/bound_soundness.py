@@ -2,10 +2,10 @@
 
 python -m tests.benchmarks.bound_soundness --instances 3000 --tight 5000 --plans 500 --medium 5 --out soundness.json
 
-*Tiny*: random instances of two to six VMs with every kind of policy and rule, priced schedule by schedule.  The bound
-of the relaxation must never be above the optimum, and a plan must be an optimum.  *Tight*: the same for three to seven
-VMs in small policies and full vaults.  In both, whatever else proves something is checked as well: the CP-SAT model,
-neighbourhoods, forced bounds, bounds of the moves curve, and the models behind "no schedule".  *Medium*: 12 to 24 VMs
+*Tiny*: random instances of two to six VMs with every kind of policy and rule, priced schedule by schedule. The bound
+of the relaxation must never be above the optimum, and a plan must be an optimum. *Tight*: the same for three to seven
+VMs in small policies and full vaults. In both, whatever else proves something is checked as well: the CP-SAT model,
+neighbourhoods, forced bounds, bounds of the moves curve, and the models behind "no schedule". *Medium*: 12 to 24 VMs
 at few starts, where HiGHS or CP-SAT proves the optimum: is it the bound that falls short there, or the plan?
 
 ``--from`` begins at another number, so that a long run can be done in pieces.

@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.cases ../shared/cases
 
-Prints a line for each case.  A command that ends in a traceback
+Prints a line for each case. A command that ends in a traceback
 has exit code 99; one whose predecessor failed has none.
 """
 

@@ -2,12 +2,12 @@
 
 python tests/benchmarks/forecast_arms.py --trace TRACE.parquet --out results.json
 
-The trace has columns vm, ts (UTC), cpu_percent, mem_percent.  Everything before ``--train-until`` is history, the
-rest is the test.  Every VM runs daily; its realised risk is 30 times the mean over the known test days of the share of
-start delays at risk.  ``compare(split, {"name": choose})`` takes further arms: functions from a split to
+The trace has columns vm, ts (UTC), cpu_percent, mem_percent. Everything before ``--train-until`` is history, the
+rest is the test. Every VM runs daily; its realised risk is 30 times the mean over the known test days of the share of
+start delays at risk. ``compare(split, {"name": choose})`` takes further arms: functions from a split to
 one UTC start option per VM.
 
-Tried and left out, in points of regret closed on the two splits and on copies with shifted clocks.  These trials, like
+Tried and left out, in points of regret closed on the two splits and on copies with shifted clocks. These trials, like
 the rule that chooses k, were judged on the test days themselves: the figures of ours are not blind to them.
 
 - mean load, or the mean of the snapshot's maximum, added to the ranking: 0.2 to 1 better at a weight of 0.03,

@@ -2,7 +2,7 @@
 
 python tests/benchmarks/moves_curve.py --trace TRACE.parquet
 
-The trace's VMs get the services, vaults and policies of people.py, as pipeline.py --whole-trace gives them.  Then the
+The trace's VMs get the services, vaults and policies of people.py, as pipeline.py --whole-trace gives them. Then the
 plan for as many moves as give 80 % of the gain is made by itself, to compare it with its point of the curve.
 """
 

@@ -3,9 +3,9 @@
 python tests/benchmarks/pipeline.py --trace TRACE.parquet --sizes 300 1000 --out pipeline.json
 
 A VM of an estate is a VM of the trace whose days are rotated by a random number of weeks, so that copies differ while
-weekdays keep their shape.  Policies, times, zones and services are those of people.py: 4 to 8 policies a vault, of
+weekdays keep their shape. Policies, times, zones and services are those of people.py: 4 to 8 policies a vault, of
 at most 100 VMs each, 13 % weekly, 3 % hourly, sizes of services heavy-tailed, 5 % of VMs in another vault than their
-service.  ``--whole-trace`` adds a run on the trace as it is, in two vaults, planned twice.  Each size runs in a
+service. ``--whole-trace`` adds a run on the trace as it is, in two vaults, planned twice. Each size runs in a
 process of its own, whose peak memory is the operating system's.
 """
 

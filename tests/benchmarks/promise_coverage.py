@@ -1,16 +1,16 @@
-"""Does the interval of the expected change contain the truth?  Simulated estates, whose true risk is known.
+"""Does the interval of the expected change contain the truth? Simulated estates, whose true risk is known.
 
 python -m tests.benchmarks.promise_coverage --runs 200
 
-Every VM is busy for half an hour to three hours on some days, at hours of its own (``profiled``) or at any hour.  VMs
+Every VM is busy for half an hour to three hours on some days, at hours of its own (``profiled``) or at any hour. VMs
 of a group are busy on the same days, and those without a profile at the same hours.
 
 Estates of the first rows are planned without coupling: a VM moves to its cheapest start if that is credited with more
-than the price of a move, and three in ten of the others move anywhere that is allowed.  These moves are random, so the
+than the price of a move, and three in ten of the others move anywhere that is allowed. These moves are random, so the
 history does not choose them.
 
-Estates of the last rows get a plan from the solver.  All their VMs start at 23:00, in services of three, so most of
-them must move to spread their service.  The solver decides which ones, and where to, on the whole history.  If the
+Estates of the last rows get a plan from the solver. All their VMs start at 23:00, in services of three, so most of
+them must move to spread their service. The solver decides which ones, and where to, on the whole history. If the
 expected change forgets that, it promises a gain even where no VM has a profile.
 """
 

@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.promise_trace --trace TRACE.parquet --rotations 200
 
-Splits as in ``forecast_arms.py``, and histories cut to 10, 14 and 20 days.  Every VM moves to its cheapest start if
-that is credited with more than the price of a move; no coupling.  In the copies, every day of every VM is rotated
+Splits as in ``forecast_arms.py``, and histories cut to 10, 14 and 20 days. Every VM moves to its cheapest start if
+that is credited with more than the price of a move; no coupling. In the copies, every day of every VM is rotated
 around the clock by its own random multiple of 30 minutes: nothing is left that repeats, and nothing can be gained.
 """
 

@@ -3,8 +3,8 @@
 python -m tests.benchmarks.rollout_faults --runs 500 --json out.json
 
 Each run has a seed: of the shares of refusals, failures and lost connections among writes, looks at operations and
-reads, and, for every third run, of the line of the journal at which the process dies.  It is resumed until it is
-through.  Then the estate must be the planned one, every change accepted once, and the journal say so.
+reads, and, for every third run, of the line of the journal at which the process dies. It is resumed until it is
+through. Then the estate must be the planned one, every change accepted once, and the journal say so.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.rollout_lanes --vms 2000 --vaults 12 --json out.json
 
-Every VM moves to another start, and every write takes a minute.  Printed are, for each number of workers, the hours by
+Every VM moves to another start, and every write takes a minute. Printed are, for each number of workers, the hours by
 the calendar, the hours until the last write is carried out, and the hours until 95 % of the VMs are moved.
 """
 

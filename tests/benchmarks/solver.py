@@ -5,9 +5,9 @@ python -m tests.benchmarks.solver --markdown solver.json
 python -m tests.benchmarks.solver --check solver.json
 
 Each arm gets the same prepared case in memory, in a process of its own, whose peak memory (its workers included) is
-measured.  Ours is timed from the instance to the plan that has passed the independent verifier.  The exact solvers get
+measured. Ours is timed from the instance to the plan that has passed the independent verifier. The exact solvers get
 as long as ours took times ``--others-factor``, building their model included, within ``--others-seconds``; what is
-not finished then, or needs more than ``--memory`` GiB, is reported as such.  ``captured`` is measured against the best
+not finished then, or needs more than ``--memory`` GiB, is reported as such. ``captured`` is measured against the best
 bound that any arm proved, from the reference that ours reports.
 """
 

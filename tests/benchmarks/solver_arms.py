@@ -1,7 +1,7 @@
 """The arms of the solver's benchmark: each turns a case in memory into a schedule and says what it can prove.
 
 An arm runs in a process of its own and prints JSON objects, one a line, as it goes: stages, a trajectory of seconds,
-cost and bound, at last its result.  So what is known of an arm that is ended from outside is not lost.
+cost and bound, at last its result. So what is known of an arm that is ended from outside is not lost.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class MixedIntegerProgram:
     - ``items[k, t] + sum of x <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy * writes[k, t]``, and
       ``x <= writes`` where no policy has room: weaker without;
     - ``sum of x in row r <= free[r] + sum of its levels``: the cost of a row is convex, so levels may be fractional;
-    - caps, the limits of moves and writes.  The limit of policies of a vault is widened by those that may be edited,
+    - caps, the limits of moves and writes. The limit of policies of a vault is widened by those that may be edited,
       so the bound holds and a schedule has to be checked.
 
     Parameters

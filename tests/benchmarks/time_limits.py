@@ -3,7 +3,7 @@
 python -m tests.benchmarks.time_limits --sizes 300 1000 10000 --limits 1 3 10 --runs 5
 
 Searches estates bootstrapped from the trace (tests/benchmarks/estates.py), each limit several times, to the end of the
-limit (gap 0).  Printed are seconds of the search, and the median share captured, measured with the best bound of all
+limit (gap 0). Printed are seconds of the search, and the median share captured, measured with the best bound of all
 runs of an estate.
 """
 

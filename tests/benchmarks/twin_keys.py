@@ -2,7 +2,7 @@
 
 python -m tests.benchmarks.twin_keys --trace TRACE.parquet --most 60 --prove-seconds 120 --out twin_keys.json
 
-A twin key is what may share policies: the daily, weekly or hourly VMs of one vault with equal retention.  On its own
+A twin key is what may share policies: the daily, weekly or hourly VMs of one vault with equal retention. On its own
 it is small enough for an optimum to be proven now and then, with all starts and the load of real machines: by our own
 bound, or else by CP-SAT, with our plan as its hint.
 """

@@ -248,7 +248,7 @@ def _share(problem: Problem, vault: str) -> int:
 def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
     """Whether caps, sets apart and in order, limits of moves and policies hold, by loops over half hours and minutes.
 
-    Rules on single VMs are in ``restrictions``.  Policies of a vault hold where some order of writes keeps them.
+    Rules on single VMs are in ``restrictions``. Policies of a vault hold where some order of writes keeps them.
     """
     found = problem.inventory
     for rule in problem.rules.rule:

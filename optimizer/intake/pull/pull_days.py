@@ -1,4 +1,4 @@
-"""Decides which load a pull requests for each VM, and collects a day's answers in one block."""
+"""Selects the load that a pull requests for each VM, and collects a day's answers in one block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values and protocols for what a pull needs from outside: scope, directory and load."""
+"""Protocols for the sources of a pull, with their values: scope, directory and load."""
 
 from __future__ import annotations
 

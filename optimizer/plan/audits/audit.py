@@ -76,11 +76,11 @@ class TodaysSchedule:
     rules
         Limits, and rules that exclude or pin VMs.
     history_days
-        Shape (num_items,): days of usable load.  None if unknown; then ``Audit.history`` is None.
+        Shape (num_items,): days of usable load. None if unknown; then ``Audit.history`` is None.
     allowed
-        Shape (num_items, 48): options that the rules allow.  None: every option that Azure accepts.
+        Shape (num_items, 48): options that the rules allow. None: every option that Azure accepts.
     credited
-        Shape (num_items,): whether a VM's own history is the evidence.  None: True for all VMs.  For the other VMs,
+        Shape (num_items,): whether a VM's own history is the evidence. None: True for all VMs. For the other VMs,
         no gain is promised: they are not reported as busy, and their best option is today's.
 
     Raises
@@ -145,7 +145,7 @@ def audit(
     today
         Today's schedule.
     broken_rules
-        Result of :func:`optimizer.plan.audits.broken_rules.find_broken_rules`.  None if that was not checked.
+        Result of :func:`optimizer.plan.audits.broken_rules.find_broken_rules`. None if that was not checked.
     idle_rules
         Result of :func:`optimizer.plan.audits.rule_scope.idle_rules`.
     together

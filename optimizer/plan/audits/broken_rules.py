@@ -17,7 +17,7 @@ _Hit = tuple[int, str, tuple[RuleDemand, ...]]
 def find_broken_rules(inventory: Inventory, problem: Problem) -> tuple[BrokenRule, ...]:
     """Find the rules that are broken today; those with the most VMs come first.
 
-    Immovable VMs count as well, although a plan tolerates what they break.  They are counted
+    Immovable VMs count as well, although a plan tolerates what they break. They are counted
     separately.
 
     Parameters

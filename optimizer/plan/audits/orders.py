@@ -1,4 +1,4 @@
-"""Compliance with rules with ``order``: hours between each set of VMs and the next, for each service."""
+"""Compliance with ``order`` rules: hours between each set of VMs and the next, for each service."""
 
 from __future__ import annotations
 

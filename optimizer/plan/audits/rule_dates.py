@@ -24,7 +24,7 @@ def keys_without_effect(inventory: Inventory, rule: Rule) -> dict[str, str]:
     """Keys of a rule whose dates are all irrelevant for this plan, each with the reason.
 
     The dates of a ``forbid`` count within the 30 days of the horizon; those of a ``freeze`` count until the last day
-    of a roll-out.  ``allow`` is not included: without a window in the horizon it forbids every start, so today's
+    of a roll-out. ``allow`` is not included: without a window in the horizon it forbids every start, so today's
     schedule breaks it.
     """
     zones, why = _zones(inventory, rule), {}

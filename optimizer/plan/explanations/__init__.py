@@ -1,1 +1,1 @@
-"""Why a VM moves or stays, and what limits cost."""
+"""Reasons why a VM moves or stays, and the cost of limits."""

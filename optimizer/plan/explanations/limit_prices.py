@@ -1,4 +1,4 @@
-"""Limits that bind in a plan, by name, and what one more of each would save."""
+"""Limits that bind in a plan, by name, and the saving from one more of each."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def limit_prices(
     options
         Shape (V,): start option of each VM.
     seed, num_rounds
-        Random seed, and amount of search for each limit.  None: enough for most plans.
+        Random seed, and amount of search for each limit. None: enough for most plans.
     """
     vaults = [vault.name for vault in case.inventory.vaults.values()]
     return tuple(

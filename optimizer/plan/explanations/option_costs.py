@@ -1,4 +1,4 @@
-"""What the options of one VM cost beside the one that it has, and which limits forbid them."""
+"""Cost of each option of one VM compared with its present one, and the limits that forbid options."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ class Solution:
     options
         Shape (V,): start option of each VM in the plan.
     observed
-        Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`.  Only full
-        explanations use it.  Without it, the estimates are not compared with observations.
+        Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`. Only full
+        explanations use it. Without it, the estimates are not compared with observations.
     """
 
     case: Case

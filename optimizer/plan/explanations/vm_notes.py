@@ -1,4 +1,4 @@
-"""Notes in the explanation of one VM: what its figures are based on, and which VMs start together with it."""
+"""Notes in the explanation of one VM: the basis of its figures, and the VMs that start together with it."""
 
 from __future__ import annotations
 

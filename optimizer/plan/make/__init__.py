@@ -1,1 +1,1 @@
-"""How a schedule becomes a verified plan."""
+"""Conversion of a schedule to a verified plan."""

@@ -1,7 +1,7 @@
 """Search for a schedule that can be carried out write by write, with the rules between VMs kept after each write.
 
 The solver itself makes sure that the limits of policies and vaults can be kept on the way
-(:mod:`optimizer.solve.problem.executable`).  Caps and sets that are kept apart or in order may still rule out every
+(:mod:`optimizer.solve.problem.executable`). Caps and sets that are kept apart or in order may still rule out every
 order of writes: two VMs that swap times under a cap of one would overlap for a while, whichever goes first.
 """
 
@@ -30,8 +30,8 @@ def solve_in_order(writes: CaseWrites, solve_case: Callable[[Case], Solved], sea
     """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
     If the cheapest schedule has no order of writes, the order becomes part of the problem
-    (:mod:`optimizer.solve.exact.stages`).  If that proves too little, VMs that no order of writes can move are held
-    where they are, and the case is solved again.  The cheapest schedule that can be carried out is returned; the
+    (:mod:`optimizer.solve.exact.stages`). If that proves too little, VMs that no order of writes can move are held
+    where they are, and the case is solved again. The cheapest schedule that can be carried out is returned; the
     states reached before the first VM gets stuck are candidates as well.
 
     Parameters
@@ -46,7 +46,7 @@ def solve_in_order(writes: CaseWrites, solve_case: Callable[[Case], Solved], sea
     Returns
     -------
     Solved
-        Answer whose bound is that of the original case, regardless of the VMs held.  It ignores the order of writes
+        Answer whose bound is that of the original case, regardless of the VMs held. It ignores the order of writes
         unless :func:`optimizer.solve.exact.stages.cheapest_in_stages` has proven one that does not.
 
     Raises
@@ -125,7 +125,7 @@ def in_stages(
     Returns
     -------
     numpy.ndarray or None, float
-        Shape (V,): the schedule; None if none was found that can be carried out.  And the proven lower bound on the
+        Shape (V,): the schedule; None if none was found that can be carried out. And the proven lower bound on the
         cost of every schedule that has an order of writes; ``-inf`` if nothing is proven.
     """
     problem, hint, rows = writes.case.problem, options.copy(), list(stuck)

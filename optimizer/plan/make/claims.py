@@ -1,4 +1,4 @@
-"""What the verifier is asked to check: the estate before and after the changes, and the figures that a plan states."""
+"""Input of the verifier: the estate before and after the changes, and the figures that a plan states."""
 
 from __future__ import annotations
 

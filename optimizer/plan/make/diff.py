@@ -118,7 +118,7 @@ def _with_clones(
 ) -> Diff:
     """Changes to the same schedule, with twins in place of edits that would make the name of a policy wrong.
 
-    A twin takes the policy write that the edit took, so the cost stays the same.  It also takes a place in the vault.
+    A twin takes the policy write that the edit took, so the cost stays the same. It also takes a place in the vault.
     Policies are edited where their vault has no place left, and where twins would take other numbers of writes.
     """
     wanted = _worth_cloning(diff, inventory, max_policies)
@@ -311,8 +311,8 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
 def _order(draft: _Draft) -> Progress:
     """Order of reassignments and edits in which limits and rules hold after each of them.
 
-    The first attempt takes each step as soon as it is possible, in the order of the items.  That may use up room that
-    a ring of full policies needs.  If steps are left, the second attempt follows the trails of
+    The first attempt takes each step as soon as it is possible, in the order of the items. That may use up room that
+    a ring of full policies needs. If steps are left, the second attempt follows the trails of
     :func:`optimizer.ordering.trails.order_of_moves`, which do not use up that room.
     """
     moves = [_move(draft, row) for row in _leavers(draft)]

@@ -69,7 +69,7 @@ class EarlierPlan:
         return np.where(led_to == Near.ANYWHERE, today, led_to)
 
     def starts_in(self, inventory: Inventory) -> IntArray:
-        """Start option of each item; shape (num_items,).  VMs that are not in the plan may start anywhere."""
+        """Start option of each item; shape (num_items,). VMs that are not in the plan may start anywhere."""
         return np.array([self.starts.get(item.vm_id, Near.ANYWHERE) for item in inventory.items], dtype=np.int64)
 
     def require_same_vms(self, estate: Estate) -> None:

@@ -117,7 +117,7 @@ def _curve(case: Case, found: Sequence[_Point], spread: _Point | None) -> MovesC
 def _cheapest_possible(point: _Point, known: Sequence[_Point]) -> _Point | None:
     """The point, with another known schedule of at most as many moves if that one costs less or can be carried out.
 
-    Only the changes show whether rules between VMs hold after every write.  None if no schedule can be carried out.
+    Only the changes show whether rules between VMs hold after every write. None if no schedule can be carried out.
     """
     fitting = (point, *(other for other in known if other.max_moves <= point.max_moves))
     cheapest = min((other for other in fitting if not other.diff.stuck), key=lambda other: other.cost, default=None)

@@ -52,8 +52,8 @@ def plan_case(
     estate, case
         The estate, and its prepared case.
     start
-        Shape (V,): schedule at which the search begins, feasible or not.  The plan keeps as much of it as it can
-        without extra cost.  None: no such schedule.
+        Shape (V,): schedule at which the search begins, feasible or not. The plan keeps as much of it as it can
+        without extra cost. None: no such schedule.
     like
         Answer for a case of the same shape, at whose multipliers the bound begins.
 

@@ -48,7 +48,7 @@ def first_step(planner: Planner, estate: Estate, case: Case, target: IntArray | 
     estate, case
         The estate, and its case.
     target
-        Shape (V,): schedule that earlier steps led to, at which the search begins.  None: no such schedule.
+        Shape (V,): schedule that earlier steps led to, at which the search begins. None: no such schedule.
 
     Raises
     ------

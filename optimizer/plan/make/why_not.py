@@ -1,4 +1,4 @@
-"""Reasons why a case has no schedule, and what would make one possible."""
+"""Reasons why a case has no schedule, and changes that would make one possible."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def diagnose_case(
     case
         Case without a schedule.
     seed, effort, time_limit_seconds
-        Settings of the solver.  Each plan that a relaxation makes possible gets a twentieth of the effort.  Half of
+        Settings of the solver. Each plan that a relaxation makes possible gets a twentieth of the effort. Half of
         the time limit is for the conflicts, the other half for all of these plans together.
     tell
         Called with every conflict and every way out as soon as it is proven.

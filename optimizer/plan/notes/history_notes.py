@@ -1,4 +1,4 @@
-"""Notes on earlier months: what journals and plans given as history say, and what it costs to move a VM again."""
+"""Notes on VMs moved in earlier months, according to journals and plans, and on the cost of moving them again."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def _notes_on_clocks(case: Case) -> Iterator[str]:
 
 
 def _notes_on_breaches(case: Case) -> Iterator[str]:
-    """Notes on the rules that VMs break which no plan changes."""
+    """Notes on rules that immovable VMs break."""
     tolerated = breaks_of_standing(case.inventory, case.problem)
     for name, count in Counter(rule for _, rule in tolerated).items():
         stays = counted(

@@ -1,4 +1,4 @@
-"""Notes in a plan on rules about changes that do less, or more, than the planner may expect."""
+"""Notes on rules about changes that have less, or more, effect than the planner may expect."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _freezing(names: Sequence[str]) -> str:
 
 
 def _nothing_before(free: date | None) -> str:
-    """What no day that is free, or only a late one, means for the writes."""
+    """When writes can begin, given the first day without a freeze; the end of a note."""
     if free is None:
         return "nothing is ever written for them"
     return f"nothing is written for them before {free}, the first day that is free"

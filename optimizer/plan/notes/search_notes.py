@@ -1,4 +1,4 @@
-"""Notes on what ended the search, and on what a plan spends beyond the cheapest schedule."""
+"""Notes on why the search ended, and on why a plan costs more than the cheapest schedule."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ def render_html(
     Parameters
     ----------
     load
-        Load history of the VMs.  None: the page shows no load.
+        Load history of the VMs. None: the page shows no load.
     limits
-        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
+        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind. None: the page leaves them out.
     zone
         Windows or IANA name of the time zone that the page shows at first; its reader can choose another.
 

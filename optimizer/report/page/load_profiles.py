@@ -61,7 +61,7 @@ class PackedLoad:
 def pack_load(inventory: Inventory, load: LoadSource, threshold: Threshold) -> PackedLoad:
     """Summarize the load of every VM by time of day.
 
-    The history is read once, day by day.  What is kept of it meanwhile is one byte per VM, day and 5 minutes.
+    The history is read once, day by day. What is kept of it meanwhile is one byte per VM, day and 5 minutes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tables and sentences of the sections of the page, as its template takes them."""
+"""Tables and sentences for each section of the page, in the form that its template expects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sections(plan: PlanDocument, limits: Sequence[LimitPriceEntry] | None) -> di
     plan
         The plan.
     limits
-        The limits that bind.  None: the page leaves them out.
+        The limits that bind. None: the page leaves them out.
     """
     toward, orders = plan.summary.toward, orders_table(plan.orders)
     return {

@@ -1,4 +1,4 @@
-"""Tables of the page: schedule, moves, policies, services and rules, whole, in the order that matters most."""
+"""Complete tables of the page: schedule, moves, policies, services and rules, most important rows first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Reports for a terminal: what is printed, as renderables that adapt to the console."""
+"""Reports for a terminal, as renderables that adapt to the console."""

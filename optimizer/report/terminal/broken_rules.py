@@ -59,7 +59,7 @@ def rules_kept(broken: Sequence[BrokenRule] | None, num_rules: int, num_idle: in
     Parameters
     ----------
     broken
-        Broken rules.  None: there are no rules.
+        Broken rules. None: there are no rules.
     num_rules, num_idle
         Number of rules, and number of rules without effect.
     """

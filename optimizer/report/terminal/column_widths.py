@@ -28,7 +28,7 @@ def column_widths(
     titles
         Number of characters of each title; no column gets narrower.
     shares
-        Share of each column in what the others leave.  0: it is never shortened.
+        Share of each column in what the others leave. 0: it is never shortened.
     width
         Number of characters that the table may take.
     """

@@ -11,7 +11,7 @@ COMMAND_INDENT = "    "
 def printable(text: str) -> str:
     """Replace each character that would control a terminal with a question mark; line breaks stay.
 
-    Names, tickets and error texts come from the command line, from files and from Azure.  An escape sequence in them
+    Names, tickets and error texts come from the command line, from files and from Azure. An escape sequence in them
     could recolor or overwrite the text that somebody is asked to approve.
     """
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

@@ -46,7 +46,7 @@ def render_no_schedule(answer: NoSchedule, already_shown: Collection[NamedConfli
     answer
         Reasons why no schedule exists.
     already_shown
-        Conflicts that were already shown.  For these, only new information is shown: a proof, and circumstances.
+        Conflicts that were already shown. For these, only new information is shown: a proof, and circumstances.
     """
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""Roll-outs for a terminal: the calendar, a rehearsal, what is to be confirmed, and how a run ended."""
+"""Roll-outs for a terminal: the calendar, a rehearsal, the writes to confirm, and the result of a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows:
     plan
         Plan of the calendar, for the name of the estate in the headline.
     max_rows
-        Maximum number of writes and of blocked writes to show.  None: all.
+        Maximum number of writes and of blocked writes to show. None: all.
     """
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""How a plan depends on the prices, and what every good schedule has in common, for a terminal."""
+"""Sensitivity to the prices, and the starts that every good schedule has in common, for a terminal."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Layout of text reports: characters that the terminal can show, tables, bullets and small profiles.
 
-Every report is a :class:`Page`, a rich renderable that adapts to the console that prints it.  It draws on a
-:class:`Sheet`, which knows the console's characters and width.  If the output does not support UTF-8, the report is
+Every report is a :class:`Page`, a rich renderable that adapts to the console that prints it. It draws on a
+:class:`Sheet`, which knows the console's characters and width. If the output does not support UTF-8, the report is
 drawn in ASCII.
 """
 

@@ -1,4 +1,4 @@
-"""Report of a watch: alarms first, with what to do, then VMs that wait for a backup, then VMs that had theirs."""
+"""Report of a watch: alarms first, with advice, then VMs that wait for a backup, then VMs that were backed up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render_watch(report: WatchReport, max_rows: int | None = SHOWN) -> Page:
     Parameters
     ----------
     max_rows
-        Maximum number of VMs of each kind to show.  None: all.
+        Maximum number of VMs of each kind to show. None: all.
     """
 
     def build(sheet: Sheet) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""Limits that bind in a plan, and what raising each by one would save."""
+"""Limits that bind in a plan, and the saving from raising each by one."""
 
 from __future__ import annotations
 

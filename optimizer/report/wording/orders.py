@@ -26,7 +26,7 @@ def orders_table(gaps: Sequence[OrderGap], most: int | None = None) -> Table:
     gaps
         Gaps between neighboring sets, the worst first.
     most
-        Maximum number of rows to show.  None: all.
+        Maximum number of rows to show. None: all.
     """
     columns: tuple[Column[OrderGap], ...] = (
         text("group", lambda gap: short_id(gap.group) if gap.group else gap.rule, share=2),

@@ -1,4 +1,4 @@
-"""Sentences about what is proven of a plan, and what it is measured against."""
+"""Sentences about the proven quality of a plan, and about the schedule that it is compared with."""
 
 from __future__ import annotations
 

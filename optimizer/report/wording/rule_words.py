@@ -1,4 +1,4 @@
-"""Rules in words: which VMs a rule applies to, what it demands, and which settings differ from the defaults."""
+"""Rules in words: the VMs that a rule applies to, its demands, and settings that differ from the defaults."""
 
 from __future__ import annotations
 

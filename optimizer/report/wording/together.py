@@ -28,7 +28,7 @@ def together_table(services: Sequence[ServiceTogether], most: int | None = None)
     services
         Services, in their order.
     most
-        Maximum number of rows to show.  None: all.
+        Maximum number of rows to show. None: all.
     """
     columns: tuple[Column[ServiceTogether], ...] = (
         text("service", lambda entry: short_id(entry.service), share=1),

@@ -31,7 +31,7 @@ def within_limits(limits: WithLimits, vms: int) -> str:
     limits
         Rules or figures with the limits.
     vms
-        Number of VMs of the plan.  A limit that lets all of them move is left out.
+        Number of VMs of the plan. A limit that lets all of them move is left out.
 
     Returns
     -------

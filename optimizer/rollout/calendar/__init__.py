@@ -1,1 +1,1 @@
-"""Calendar of a roll-out: when each write may be made, and when it will be made."""
+"""Calendar of a roll-out: when each write is allowed, and when it is scheduled."""

@@ -26,7 +26,7 @@ class _Freeze:
 class Freezes:
     """Frozen days of VMs and vaults.
 
-    A write is frozen on the frozen days of any of its VMs.  A write without VMs is frozen only while every VM of its
+    A write is frozen on the frozen days of any of its VMs. A write without VMs is frozen only while every VM of its
     vault is.
 
     Parameters

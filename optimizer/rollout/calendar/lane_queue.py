@@ -1,4 +1,4 @@
-"""Writes of one lane while the calendar is built: which may be made now, and when to look again."""
+"""Writes of one lane while the calendar is built: the ones that may be made now, and when to check again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _BudgetQueue:
 class LaneQueue:
     """Writes of one lane; a write is a number, and a smaller number comes earlier in the plan.
 
-    A write comes into a queue when its window opens.  It leaves the queue when it is made, when its window turns out
+    A write comes into a queue when its window opens. It leaves the queue when it is made, when its window turns out
     to be closed again, or when it gets stuck: the state of the estate rules it out until something changes.
     """
 

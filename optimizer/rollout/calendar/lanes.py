@@ -15,7 +15,7 @@ def lanes_of_vaults(
     """Lane number of each vault, in the order of the given vaults.
 
     Two vaults share a lane if a cap counts VMs of both, or if a rule keeps VMs of one apart from, or in order with,
-    VMs of the other.  In these cases, a write in one vault depends on the state of the other.
+    VMs of the other. In these cases, a write in one vault depends on the state of the other.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def build_rollout(
     """Schedule each write at the earliest time at which it is possible.
 
     At each point in time, the calendar makes the first write, in the order of the plan, that its window, the state of
-    the estate, and the budgets admit.  Vaults in different lanes do not wait for each other, as long as there are
+    the estate, and the budgets admit. Vaults in different lanes do not wait for each other, as long as there are
     enough workers.
 
     Parameters
@@ -54,7 +54,7 @@ def build_rollout(
     counts
         Writes of the last 24 hours, by this plan and others, and closed vaults.
     limits
-        Limits of the roll-out.  With a pilot, the writes for any of its VMs go first.  The other writes follow once
+        Limits of the roll-out. With a pilot, the writes for any of its VMs go first. The other writes follow once
         each VM of the pilot has been backed up at its new start: 2 h for the start window, the snapshot, and the
         minutes that its backup is given to end.
     """

@@ -1,4 +1,4 @@
-"""Writes that no time admits: a plan reports them before anybody tries to apply it."""
+"""Writes that can never be made; a plan reports them before anybody tries to apply it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class OpenMinutes:
 def open_minutes(shift: Shift, rpo: Rpo) -> OpenMinutes:
     """Minutes of the UTC week in which a start may be changed.
 
-    For daily and weekly policies, one side of the old start is used.  It is the time after an old run and before a
+    For daily and weekly policies, one side of the old start is used. It is the time after an old run and before a
     new one if that leaves half an hour, because the gap is smaller there; otherwise the other side, if its gap is
     within the limit.
 
@@ -106,7 +106,7 @@ def gap_text(hours: float, rpo: Rpo) -> str:
 def clear_of_runs(shift: Shift) -> BoolArray:
     """Minutes of the UTC week that are far enough from every run, old and new.
 
-    Hourly runs may be so close together that no time is clear of both.  New runs do not take place before the write,
+    Hourly runs may be so close together that no time is clear of both. New runs do not take place before the write,
     so in that case only the distance to the next new run is kept.
     """
     over = shift.window_minutes

@@ -1,4 +1,4 @@
-"""Gaps between recovery points: how long one is when a start changes at a given time, and how long it may be."""
+"""Gaps between recovery points: the length of a gap when a start changes at a given time, and its limit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
     """RPO of each item: the smallest of the matching rules, by default the widest spacing of its runs + 12 h.
 
     If a rule asks for less than the schedule itself leaves (the widest spacing plus a start that is 2 h late), no
-    change could keep it.  In that case, a change may leave as much as the schedule does.
+    change could keep it. In that case, a change may leave as much as the schedule does.
     """
     stating = [rule for rule in rules.rule if rule.rpo_hours is not None]
     limits = []
@@ -74,7 +74,7 @@ class Shift:
     recurrence
         Recurrence of the policy, which is the same before and after.
     offsets
-        UTC offsets of the policy's zone, in minutes, at which a time of day may run.  There is more than one if the
+        UTC offsets of the policy's zone, in minutes, at which a time of day may run. There is more than one if the
         clock changes, because it is not known what Azure does then.
     before, after
         Start options before and after the change.
@@ -116,7 +116,7 @@ class Shift:
         write_at
             Time at which the start changes.
         last_point
-            Time of the last recovery point.  None: the recovery point of the last old run before the write.
+            Time of the last recovery point. None: the recovery point of the last old run before the write.
         """
         last = self.last_run_before(write_at) if last_point is None else last_point
         first = self.first_run_after(write_at) + timedelta(minutes=START_WINDOW_MINUTES)
@@ -136,7 +136,7 @@ class Shift:
         write_at
             Time at which the start changes.
         last_point
-            Time of the last recovery point.  None: the recovery point of the last old run before the write.
+            Time of the last recovery point. None: the recovery point of the last old run before the write.
         """
         limit = rpo.minutes / 60
         if last_point is not None:

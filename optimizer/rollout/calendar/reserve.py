@@ -1,4 +1,4 @@
-"""Room kept for writes that come earlier in the plan, so that later writes that overtake them do not block them."""
+"""Reserves room for writes that come earlier in the plan, so that later writes do not block them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Arrivals:
 class Reservations:
     """Room in policies and under caps that pending writes will need.
 
-    Writes are made when their windows open, not in the order of the plan.  A write that overtakes others must leave
-    room for them.  The plan's own order keeps every limit.  So the first pending write of the plan can always be
+    Writes are made when their windows open, not in the order of the plan. A write that overtakes others must leave
+    room for them. The plan's own order keeps every limit. So the first pending write of the plan can always be
     made when its window opens, and the roll-out comes to an end.
 
     Parameters

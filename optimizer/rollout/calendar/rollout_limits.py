@@ -1,4 +1,4 @@
-"""Limits of a roll-out: who goes first, how many lanes are written at once, how soon, and for how long."""
+"""Limits of a roll-out: its pilot, the number of lanes written at once, its earliest time and its duration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optimizer.rollout.writes.needs import with_what_they_need
 from optimizer.rollout.writes.write import Write
 
 DEFAULT_WORKERS = 4
-"""Default number of lanes that are written side by side.  More gain little: each vault is written one by one."""
+"""Default number of lanes that are written side by side. More gain little: each vault is written one by one."""
 
 SOAK_MINUTES = 60
 """Minutes after its snapshot that a backup of the pilot is given to end, before the second wave begins."""
@@ -28,7 +28,7 @@ class RolloutLimits:
     workers
         Maximum number of lanes that are written side by side.
     pilot
-        Ids of the VMs that go first.  The others follow once each of these has been backed up at its new start.
+        Ids of the VMs that go first. The others follow once each of these has been backed up at its new start.
         Empty: all VMs go at once.
     soak_minutes
         Minutes after its snapshot that a backup of the pilot is given to end.

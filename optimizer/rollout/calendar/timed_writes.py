@@ -26,7 +26,7 @@ class TimedWrite:
     wave
         1 for the pilot, or if there is no pilot; 2 for the writes that follow the pilot.
     lane
-        Number of the lane.  Writes of one lane are made one after the other in this order; lanes do not affect each
+        Number of the lane. Writes of one lane are made one after the other in this order; lanes do not affect each
         other.
     """
 

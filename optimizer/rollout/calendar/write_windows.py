@@ -27,14 +27,14 @@ class WriteWindows:
     """Windows of writes.
 
     A write that gives VMs another start is kept away from their backups, before and after, for every UTC offset that
-    their clocks may have.  It is made on the side of the old start that leaves the shorter gap between recovery
-    points.  It is frozen on the frozen days of any of its VMs.  A new or deleted policy affects no VM, so it is frozen
+    their clocks may have. It is made on the side of the old start that leaves the shorter gap between recovery
+    points. It is frozen on the frozen days of any of its VMs. A new or deleted policy affects no VM, so it is frozen
     only while every VM of its vault is.
 
     Parameters
     ----------
     inventory
-        VMs with their policies.  Their starts of today do not matter, because the writes state them.
+        VMs with their policies. Their starts of today do not matter, because the writes state them.
     rules
         Rules, for their freezes and RPOs.
     """
@@ -71,7 +71,7 @@ class WriteWindows:
         at
             Aware time of the write.
         last_points
-            Last recovery points by VM id, as far as they are known.  A VM without one counts as backed up at its last
+            Last recovery points by VM id, as far as they are known. A VM without one counts as backed up at its last
             run.
         """
         second, rows = to_seconds(at), self._rows(write)

@@ -1,4 +1,4 @@
-"""Agenda of a run: its writes, what they must keep, and the calendar of those that are left."""
+"""Agenda of a run: its writes, the limits that they must keep, and the calendar of the remaining writes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Agenda:
     baseline
         State before the first write, and what every later state must keep.
     begun
-        Writes outside the selection that may still take effect.  The run looks at them, but never sends them.
+        Writes outside the selection that may still take effect. The run looks at them, but never sends them.
     limits
         Limits of the roll-out.
     """
@@ -52,7 +52,7 @@ class Agenda:
         made
             Time of each write that is made, by number.
         lost
-            Numbers of the writes that failed or were skipped in this run.  They are left out, so writes that need
+            Numbers of the writes that failed or were skipped in this run. They are left out, so writes that need
             them become blocked.
         counts
             Writes of the last 24 hours, and closed vaults.

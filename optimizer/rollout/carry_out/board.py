@@ -1,4 +1,4 @@
-"""What the workers of a run share: which lanes are busy, how each write ended, and the calendar of what is left."""
+"""State that the workers of a run share: busy lanes, results of writes, and the calendar of the remaining ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Board:
     reporter
         Reports what happens.
     until
-        Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
+        Wait for writes that open before this time. None: wait only after trouble, 15 minutes in all.
     """
 
     def __init__(

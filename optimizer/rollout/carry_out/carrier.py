@@ -1,4 +1,4 @@
-"""One write, made exactly once: read, compare, check window and budget, journal, send, look, journal."""
+"""Carries out one write exactly once: read, compare, check window and budget, journal, send, look, journal."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _roomy(write: Write) -> str:
 
 @dataclass(frozen=True)
 class Carrier:
-    """Maker of single writes.  Threads can share it as long as they write different objects.
+    """Maker of single writes. Threads can share it as long as they write different objects.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Carrier:
         Requests to a Resource Guard that are sent along, by vault id and ``policy`` or ``item``.
     window
         Returns why a write must wait, given the last recovery points of its VMs, by VM id, as the service states them;
-        empty if it may be made.  It reads nothing, and is called again right before the intent
+        empty if it may be made. It reads nothing, and is called again right before the intent
         is written.
     busy
         Looks up a job of the write's VMs that the write must wait for; empty without such a job.
@@ -97,7 +97,7 @@ class Carrier:
     surroundings
         What writes rely on besides their own objects.
     unsettled
-        For a rollback, the writes of the original journal that may still take effect, by number.  Until such a write
+        For a rollback, the writes of the original journal that may still take effect, by number. Until such a write
         is settled, its object does not count as restored.
     """
 
@@ -139,7 +139,7 @@ class Carrier:
     def resolve(self, write: Write) -> Attempt:
         """Find out the outcome of a write whose intent is in the journal without an end; sends nothing.
 
-        The write stays open while its operation is in progress.  A request that shows no effect counts as not received
+        The write stays open while its operation is in progress. A request that shows no effect counts as not received
         only after enough time has passed.
         """
         accepted = self.journal.open_writes[write.number].accepted
@@ -207,7 +207,7 @@ class Carrier:
     ) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out its outcome.
 
-        Reading and booking may have taken long if the service asked to wait.  So the window is checked again, and data
+        Reading and booking may have taken long if the service asked to wait. So the window is checked again, and data
         that was read too long ago must be read again first.
         """
         counted, reason = self._book(write)

@@ -1,4 +1,4 @@
-"""Conditions under which a write may be sent now: the time, running jobs, Azure's limits, and what it relies on."""
+"""Conditions for sending a write now: the time, running jobs, Azure's limits, and objects that it relies on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Conditions:
     windows: WriteWindows
 
     def window(self, write: Write, points: Mapping[ArmId, datetime]) -> str:
-        """Reason why the time is not right; empty if it is.  Reads nothing.
+        """Reason why the time is not right; empty if it is. Reads nothing.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""A lane during a run: which write comes next, which writes have to rest, and when to look again."""
+"""A lane during a run: its next write, the writes that have to wait, and when to look again."""
 
 from __future__ import annotations
 

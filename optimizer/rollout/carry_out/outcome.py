@@ -1,4 +1,4 @@
-"""How an attempt at one write ended, and how a whole run of ``apply`` or ``rollback`` ended."""
+"""Outcome of an attempt at one write, and of a whole run of ``apply`` or ``rollback``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Attempt:
     Parameters
     ----------
     end
-        How the attempt ended.  ``DONE``, ``FAILED`` and ``SKIPPED`` are in the journal.  ``LATER`` means that
+        How the attempt ended. ``DONE``, ``FAILED`` and ``SKIPPED`` are in the journal. ``LATER`` means that
         nothing was changed, or that the outcome is not known yet.
     reason
         Why the write was not made.

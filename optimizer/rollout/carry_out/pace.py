@@ -18,16 +18,16 @@ class Pace:
     Parameters
     ----------
     settle_seconds
-        Base of the pauses between looks at an object that may or may not have been written.  The first pause is a
+        Base of the pauses between looks at an object that may or may not have been written. The first pause is a
         quarter of this, the second is this, the third is four times this, and so on.
     settle_looks
         Maximum number of these looks.
     tries
         Number of times in a row that a write or a lane may meet trouble before this run gives up on it.
     busy_seconds
-        First pause after trouble for which the service states no time.  The pause doubles with each trouble in a row.
+        First pause after trouble for which the service states no time. The pause doubles with each trouble in a row.
     poll_seconds
-        First pause between two looks at an accepted operation.  The pause doubles, up to 30 s.
+        First pause between two looks at an accepted operation. The pause doubles, up to 30 s.
     follow_seconds
         How long an operation is followed before it is left open, so that other writes can go on.
     lost_seconds

@@ -1,4 +1,4 @@
-"""What a run reports to the person who started it, while it is in progress."""
+"""Reports the progress of a run to the person who started it."""
 
 from __future__ import annotations
 

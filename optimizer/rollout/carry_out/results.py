@@ -1,4 +1,4 @@
-"""Results of a run so far: how writes have ended, and what the others wait for."""
+"""Results of a run so far: outcomes of writes, and why the other writes wait."""
 
 from __future__ import annotations
 

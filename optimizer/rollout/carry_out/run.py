@@ -87,7 +87,7 @@ def carry_out(
     session
         The service, the clock, and the ledger, beside which the locks lie.
     until
-        Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
+        Wait for writes that open before this time. None: wait only after trouble, 15 minutes in all.
     pace
         Waiting times.
     guard_request
@@ -95,7 +95,7 @@ def carry_out(
     journal_of
         Opens the journal at a path.
     reporter
-        Reports what happens.  None: nothing is reported.
+        Reports what happens. None: nothing is reported.
 
     Raises
     ------

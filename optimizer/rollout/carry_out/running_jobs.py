@@ -11,7 +11,7 @@ from optimizer.rollout.writes.write import Write
 def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
     """Explain which running job a write has to wait for; empty if no job forbids the write.
 
-    A job without the name of its container may belong to any VM of the vault that has the VM name in the job.  A job
+    A job without the name of its container may belong to any VM of the vault that has the VM name in the job. A job
     that names no VM may belong to any VM of the vault, so it closes the whole vault.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What a write relies on besides its own object; it is read right before the write is sent."""
+"""Objects that a write relies on besides its own; they are read right before the write is sent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Surroundings:
     """What the writes of a run rely on.
 
     A reassignment relies on the policy that it leads to: the policy's retention governs the existing recovery points,
-    and others may have filled it.  An edit relies on the items of the policy: a new item would be moved with them.
+    and others may have filled it. An edit relies on the items of the policy: a new item would be moved with them.
     A creation relies on the number of policies in the vault.
 
     Parameters

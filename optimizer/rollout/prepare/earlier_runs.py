@@ -1,4 +1,4 @@
-"""What the journal of earlier runs means for the next run: whether it may continue, and with which options."""
+"""Consequences of earlier runs in the journal: whether the next run may continue, and with which options."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Cross-checks of plans, rollback files and journals: none of them is trusted unless it agrees with the others.
 
 What is written comes from the bodies of the policies and items in the estate, which are compared with Azure before
-anything is sent.  A field that contradicts these bodies was edited, so the run is refused.
+anything is sent. A field that contradicts these bodies was edited, so the run is refused.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_plan(
     Parameters
     ----------
     plan, plan_path
-        The plan and its path.  A rollback file next to it must belong to it.
+        The plan and its path. A rollback file next to it must belong to it.
     document, inventory
         Estate of the plan.
     writes

@@ -49,7 +49,7 @@ def prepare_apply(
     approval
         Approver and ticket.
     commands
-        Commands that messages offer.  By default, they have none of the options that the program was called with.
+        Commands that messages offer. By default, they have none of the options that the program was called with.
 
     Raises
     ------

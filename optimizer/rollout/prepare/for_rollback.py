@@ -57,7 +57,7 @@ def prepare_rollback(
     PlanFormatError, StalePlanError, ClockError, CloudError
         See :func:`optimizer.rollout.prepare_apply`.
     ApplyError
-        The journal belongs to another plan, or records no write as done.  For the rollback's own journal, see
+        The journal belongs to another plan, or records no write as done. For the rollback's own journal, see
         :func:`optimizer.rollout.prepare_apply`.
     """
     commands = commands or Commands(case.path, applied)

@@ -52,7 +52,7 @@ class Freshness:
     holds
         Ids of the vaults whose part of the plan is still valid.
     unreadable
-        By vault id: error of a vault that cannot be read.  Nothing is known about such a vault, so it is never
+        By vault id: error of a vault that cannot be read. Nothing is known about such a vault, so it is never
         written.
     changed
         Ids of the objects that ``broken`` lists.
@@ -98,7 +98,7 @@ class Freshness:
         Raises
         ------
         StalePlanError
-            Something that the plan relies on has changed, or a vault cannot be read.  The message lists the changes
+            Something that the plan relies on has changed, or a vault cannot be read. The message lists the changes
             and the offers.
         CloudError
             No vault can be read, and the reason is neither a missing vault nor a missing right: the service cannot be
@@ -161,7 +161,7 @@ def compare_with_service(
     """Compare the vaults that a plan writes to with what the service shows now.
 
     Vaults without a pending write are not read, and neither are vaults from which the service asked to stay away: each
-    of their objects is compared right before it is written.  A vault that cannot be read does not keep the others from
+    of their objects is compared right before it is written. A vault that cannot be read does not keep the others from
     being compared.
 
     Parameters
@@ -173,9 +173,9 @@ def compare_with_service(
     session
         The service, and the closed vaults.
     pending
-        Numbers of the writes that are still to be made.  Only the objects that these rely on can invalidate the plan.
+        Numbers of the writes that are still to be made. Only the objects that these rely on can invalidate the plan.
     begun
-        Numbers of the writes whose outcome is unknown.  Their objects may be in either state.
+        Numbers of the writes whose outcome is unknown. Their objects may be in either state.
     unreadable
         Errors of the vaults, by id, that are already known to be unreadable.
     """

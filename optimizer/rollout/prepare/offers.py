@@ -25,7 +25,7 @@ Command = Callable[..., str]
 """Builds the command from the words of its options; with ``resume=True``, it continues with a journal."""
 
 Select = Callable[..., Selection]
-"""Selects writes by the filters in ``only``.  Raises an ``ApplyError`` if no write can be selected."""
+"""Selects writes by the filters in ``only``. Raises an ``ApplyError`` if no write can be selected."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Offers:
         expected
             Estate as the run should find it.
         select
-            Selects what a run with the offered filters would write.  Only those writes are offered.
+            Selects what a run with the offered filters would write. Only those writes are offered.
         """
         held = self._unaffected(remaining.to_do, expected)
         if not held:

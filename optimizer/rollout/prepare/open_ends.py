@@ -56,7 +56,7 @@ def look_up_open_ends(
     wanted
         Numbers of the writes that are to be undone.
     session
-        The service.  Closed vaults are not read.
+        The service. Closed vaults are not read.
     """
     state, now, ends = state_of(applied), session.clock.now(), OpenEnds()
 

@@ -36,7 +36,7 @@ def choose_pilot(
 ) -> frozenset[ArmId]:
     """Choose the pilot: a share of the VMs that move, taken from one service after the other.
 
-    The writes for the pilot can be made without the writes for other VMs.  The pilot is never larger than its share,
+    The writes for the pilot can be made without the writes for other VMs. The pilot is never larger than its share,
     and has at least one VM.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A plan with its path and its estate, which together say what a run may write."""
+"""A plan with its path and its estate, which together determine the writes that a run may make."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ class PlanFiles:
     plan
         Path of the plan.
     journal
-        Path of the journal of ``apply``.  None: beside the plan.
+        Path of the journal of ``apply``. None: beside the plan.
     estate
-        Folder or URL of the estate.  None: the one named in the plan.
+        Folder or URL of the estate. None: the one named in the plan.
     """
 
     plan: str | Path
@@ -54,9 +54,9 @@ class PlanFiles:
         journal
             Path of the journal, or the files themselves.
         plan
-            Path of the plan.  None: beside the journal.
+            Path of the plan. None: beside the journal.
         estate
-            Folder or URL of the estate.  None: the one named in the plan.
+            Folder or URL of the estate. None: the one named in the plan.
 
         Raises
         ------

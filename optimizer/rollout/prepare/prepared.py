@@ -101,7 +101,7 @@ class Prepared:
 
     @property
     def begun(self) -> tuple[Write, ...]:
-        """Writes outside the selection that may still take effect.  The run looks at them, but never sends them."""
+        """Writes outside the selection that may still take effect. The run looks at them, but never sends them."""
         return self.selection.begun
 
     @property

@@ -1,4 +1,4 @@
-"""Protections of a vault against changes that matter to a change of backup times."""
+"""Protections of a vault that affect changes of backup times."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Protection:
     Parameters
     ----------
     immutability
-        ``Disabled``, ``Unlocked`` or ``Locked``.  All of them allow changes of time.
+        ``Disabled``, ``Unlocked`` or ``Locked``. All of them allow changes of time.
     read_only_lock
         Name of a lock that refuses every write; empty without such a lock.
     guard_requests

@@ -1,4 +1,4 @@
-"""Remarks before the confirmation of a run: protected vaults, changes elsewhere, and what is left for later."""
+"""Remarks before the confirmation of a run: protected vaults, changes elsewhere, and writes left for later."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
 def unproven_rules(case: PlanCase) -> list[str]:
     """Report that only the plan itself vouches for its rules.
 
-    Changes are compared with the estate, but budget, RPO, freezes and caps are only in the plan.  The rollback file
-    that ``plan`` wrote contains the plan's fingerprint.  Without that file, an edited plan cannot be told from the
+    Changes are compared with the estate, but budget, RPO, freezes and caps are only in the plan. The rollback file
+    that ``plan`` wrote contains the plan's fingerprint. Without that file, an edited plan cannot be told from the
     original.
     """
     path = rollback_path(case.path)

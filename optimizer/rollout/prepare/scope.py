@@ -1,4 +1,4 @@
-"""What a run covers, and who approved it."""
+"""Scope of a run, and its approval."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class RunScope:
     Parameters
     ----------
     only
-        Filters for the VMs.  Empty: all VMs.
+        Filters for the VMs. Empty: all VMs.
     max_moves
-        Maximum number of VMs that may move.  None: no maximum.
+        Maximum number of VMs that may move. None: no maximum.
     wave_percent
-        Share of the VMs, in percent, that go first as a pilot.  None: no pilot.
+        Share of the VMs, in percent, that go first as a pilot. None: no pilot.
     workers
         Number of vaults that are written side by side.
     """
@@ -106,7 +106,7 @@ class RollbackScope:
     Parameters
     ----------
     only
-        Filters for the VMs.  Empty: all VMs.
+        Filters for the VMs. Empty: all VMs.
     delete_created
         Whether to delete the policies that the plan created, if they protect nothing.
     workers

@@ -25,15 +25,15 @@ class Selection:
     Parameters
     ----------
     writes
-        Writes that earlier runs made and writes that this run is to make.  Their order is the plan's, unless they
+        Writes that earlier runs made and writes that this run is to make. Their order is the plan's, unless they
         cannot be made in that order.
     left_out
         Remarks on selected VMs that cannot be moved without others.
     earlier
         Numbers of the writes that earlier runs made outside the present selection.
     begun
-        Writes outside the present selection that earlier runs began and that may still take effect.  They are part of
-        the state.  The run looks at them, but never sends them.
+        Writes outside the present selection that earlier runs began and that may still take effect. They are part of
+        the state. The run looks at them, but never sends them.
     """
 
     writes: tuple[Write, ...]
@@ -54,9 +54,9 @@ def select_writes(
 ) -> Selection:
     """Choose a part of the writes that can be carried out on its own.
 
-    VMs whose risk falls most are chosen first.  A write is chosen only with everything that must happen before it: a
-    new policy is created, another VM leaves a full policy, or a window under a cap becomes free.  VMs outside the
-    selection are not touched, so a policy is edited only if all its VMs are selected.  Every VM that moves counts
+    VMs whose risk falls most are chosen first. A write is chosen only with everything that must happen before it: a
+    new policy is created, another VM leaves a full policy, or a window under a cap becomes free. VMs outside the
+    selection are not touched, so a policy is edited only if all its VMs are selected. Every VM that moves counts
     toward ``max_moves``, including VMs that earlier runs moved or may have moved.
 
     Parameters
@@ -66,9 +66,9 @@ def select_writes(
     baseline
         State before the first write, and what every later state must keep.
     only
-        Filters for the VMs that may move.  A VM must match a filter of each kind that is given.  By default, all VMs.
+        Filters for the VMs that may move. A VM must match a filter of each kind that is given. By default, all VMs.
     max_moves
-        Maximum number of VMs that move.  By default, there is no maximum.
+        Maximum number of VMs that move. By default, there is no maximum.
     made
         Numbers of the writes that earlier runs made.
     begun

@@ -1,4 +1,4 @@
-"""Rehearsal: the dry run that Azure does not offer, with the same writes and code on a twin of the service."""
+"""Rehearsal: a dry run, which Azure does not offer, with the same code and writes on a twin of the service."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Rehearsal:
     outcome
         Result of the run.
     num_writes
-        Number of writes that took effect.  Each intermediate state was checked.
+        Number of writes that took effect. Each intermediate state was checked.
     findings
         Limits and rules that an intermediate state broke, with the number of the write.
     end_differences
         Differences between the state at the end and the plan.
     rollback_outcome, rollback_differences
-        Result of the rollback, and differences between its end and the start.  Created policies stay.
+        Result of the rollback, and differences between its end and the start. Created policies stay.
     watch
         Report of ``watch`` after the first runs at the new starts.
     """

@@ -1,7 +1,7 @@
-"""Independent check of a roll-out: each intermediate state as read back, and the recovery points over time.
+"""Independent check of a roll-out: every intermediate state read from the service, and recovery points over time.
 
 It shares no code with the modules that order and time the writes (:mod:`optimizer.rollout.writes.transition` and
-:mod:`optimizer.rollout.calendar`).  It takes two inventories and compares them.
+:mod:`optimizer.rollout.calendar`). It takes two inventories and compares them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class StateJudge:
     Parameters
     ----------
     before
-        State before the first write.  What it breaks may stay broken.
+        State before the first write. What it breaks may stay broken.
     rules
         Constraints that must hold.
     """

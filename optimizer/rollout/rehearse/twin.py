@@ -62,7 +62,7 @@ def rehearse_plan(
     open_twin
         Starts the twin, such as :func:`optimizer.open_twin`, which is an emulator on this machine.
     start
-        Start of the roll-out on the clock of the twin.  None: now.
+        Start of the roll-out on the clock of the twin. None: now.
     scope
         How much of the plan to carry out.
     commands

@@ -1,1 +1,1 @@
-"""What runs on this machine know about the service: its clock, the writes that count, closed vaults, locks."""
+"""State of the service as known to the runs on this machine: clock, counted writes, closed vaults, locks."""

@@ -8,7 +8,7 @@ from optimizer.errors import ClockError
 from optimizer.ports import BackupReader, Clock
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""Maximum difference between the two clocks.  Kerberos allows as much, and windows keep half an hour of slack."""
+"""Maximum difference between the two clocks. Kerberos allows as much, and windows keep half an hour of slack."""
 
 
 def clock_fault(reader: BackupReader, clock: Clock) -> str:

@@ -228,7 +228,7 @@ class Ledger:
         Parameters
         ----------
         key
-            Key of the write.  The last write that was counted with this key is meant.
+            Key of the write. The last write that was counted with this key is meant.
         at
             Latest time at which the write can have taken effect.
         """

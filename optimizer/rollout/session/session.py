@@ -1,4 +1,4 @@
-"""The service as the runs on this machine meet it: a client, the clock, and the ledger that all of them share."""
+"""Access to the service for the runs on this machine: a client, the clock, and the shared ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Session(Generic[ServiceT_co]):
     """A client of the service, this machine's clock, and the ledger of what all runs on this machine have done.
 
     The ledger knows the writes that count toward Azure's limits, and the vaults from which the service asked to stay
-    away: not even a read is sent to those.  Preparing a run takes a session that can only read.
+    away: not even a read is sent to those. Preparing a run takes a session that can only read.
 
     Parameters
     ----------

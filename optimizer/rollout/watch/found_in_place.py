@@ -1,4 +1,4 @@
-"""Watch of what a journal moved, and of VMs that it found at their new start because somebody else had moved them."""
+"""Watch of VMs that a journal moved, and of VMs that somebody else had already moved to their new start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def found_vms(writes: Sequence[Write], journal: Path) -> dict[ArmId, datetime]:
     Parameters
     ----------
     writes
-        All writes of the plan.  The journal identifies what was found only by the number of the write.
+        All writes of the plan. The journal identifies what was found only by the number of the write.
     journal
         Journal of the plan's ``apply``.
 

@@ -37,7 +37,7 @@ def check_points(
     points, running
         See :func:`longest_gap`.
     unclear
-        Jobs that may belong to the VM.  A gap that one of them may have ended is uncertain.
+        Jobs that may belong to the VM. A gap that one of them may have ended is uncertain.
     """
     gap = longest_gap(vm, points, running, now)
     findings = check_gap(vm, gap, max(points, default=None), running or now)

@@ -22,7 +22,7 @@ class ScheduleCheck:
     findings, remarks
         What is not as it should be, and what else is worth knowing.
     on_time
-        The run and its job, for the last job on time that has ended, otherwise for the one in progress.  None if
+        The run and its job, for the last job on time that has ended, otherwise for the one in progress. None if
         there is no job on time.
     waits_for
         Next run, if its job is still to come; None if a job was on time.

@@ -31,7 +31,7 @@ class BackupJob:
     Parameters
     ----------
     scheduled
-        Whether the schedule started it.  Azure does not state this for every kind of job; True if it does not.
+        Whether the schedule started it. Azure does not state this for every kind of job; True if it does not.
     error
         Title or text of the first error; empty without an error.
     """
@@ -61,7 +61,7 @@ class VaultJobs:
     by_vm
         Jobs that certainly belong to a VM, by VM id and ordered by start.
     unclear
-        Jobs that do not say which VM they belong to, with the possible VMs.  Without VMs: any VM of the vault.
+        Jobs that do not say which VM they belong to, with the possible VMs. Without VMs: any VM of the vault.
     """
 
     by_vm: Mapping[ArmId, Sequence[BackupJob]]

@@ -1,7 +1,7 @@
-"""Checks after a change: whether each moved VM is backed up at its new time, and whether a recovery point was lost.
+"""Checks after a change whether each moved VM is backed up at its new time, and whether a recovery point was lost.
 
-This module only reads.  It lists policies, items and jobs of each vault once.  The extended info, which no list
-contains, takes one request per VM.  It is read only for moved VMs with a finding; with ``deep``, for all moved VMs.
+This module only reads. It lists policies, items and jobs of each vault once. The extended info, which no list
+contains, takes one request per VM. It is read only for moved VMs with a finding; with ``deep``, for all moved VMs.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def watch(
     reader, clock
         The service and the clock.
     deep
-        Whether to read the extended info of every moved VM, with one request each.  By default, it is read only for
+        Whether to read the extended info of every moved VM, with one request each. By default, it is read only for
         VMs with a finding in the lists.
 
     Raises
     ------
     CloudError
-        No vault can be read.  If only some vaults cannot be read, their VMs have a finding.
+        No vault can be read. If only some vaults cannot be read, their VMs have a finding.
     ClockError
         The clocks of this machine and the service differ, so due and overdue runs cannot be distinguished.
     """

@@ -1,4 +1,4 @@
-"""A VM under watch: what the plan intends for it, and the commands that a finding offers."""
+"""A VM under watch: its intended state, and the commands that a finding suggests."""
 
 from __future__ import annotations
 

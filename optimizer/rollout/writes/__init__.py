@@ -1,1 +1,1 @@
-"""Writes to Azure: what a plan or its rollback sends, and in which order the estate allows it."""
+"""Writes to Azure: the requests of a plan or its rollback, and the order in which the estate allows them."""

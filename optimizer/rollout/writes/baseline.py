@@ -1,4 +1,4 @@
-"""Baseline of a roll-out: the state before the first write, and what every later state must keep."""
+"""Baseline of a roll-out: the state before the first write, and the limits that every later state must keep."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Baseline:
     Parameters
     ----------
     inventory
-        State before the first write.  What it breaks may stay broken.
+        State before the first write. What it breaks may stay broken.
     rules
         Constraints that must hold after each write.
     tolerated

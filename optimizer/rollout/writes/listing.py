@@ -24,6 +24,6 @@ def count_of(number: int, noun: str, plural: str = "") -> str:
     noun
         Word for one of them.
     plural
-        Word for several of them.  By default, the noun with an s.
+        Word for several of them. By default, the noun with an s.
     """
     return f"1 {noun}" if number == 1 else f"{number} {plural or noun + 's'}"

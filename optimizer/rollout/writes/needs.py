@@ -1,4 +1,4 @@
-"""Writes that are made even if the journal does not say so."""
+"""Writes that must have been made because later writes need them, even if the journal does not record it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def surely_made(state: JournalState, writes: Sequence[Write]) -> frozenset[int]:
 def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> frozenset[int]:
     """Numbers of the given writes and of all writes that these need.
 
-    A VM cannot have moved to a policy that was never created.  So if a write is done, every write that it needs is
+    A VM cannot have moved to a policy that was never created. So if a write is done, every write that it needs is
     done too, even if the journal does not say so: its line may be missing, or another machine may have made that
     write.
 

@@ -22,7 +22,7 @@ from optimizer.rollout.writes.write import Write
 def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> tuple[Write, ...]:
     """Writes that carry out a plan, in its order.
 
-    Starts before and after come from the policies themselves.  The starts in the plan's schedule are not used, so that
+    Starts before and after come from the policies themselves. The starts in the plan's schedule are not used, so that
     editing them cannot open a window.
 
     Parameters

@@ -1,4 +1,4 @@
-"""States of policies and items: what a write sends, and what is compared before and after it."""
+"""States of policies and items: the content that a write sends, and that is compared before and after it."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Transition:
     rules
         Constraints that must hold after each write.
     tolerated
-        Another state whose breaches are tolerated, besides those of ``inventory``.  For a rollback, this is the state
+        Another state whose breaches are tolerated, besides those of ``inventory``. For a rollback, this is the state
         that it leads back to, which may have exceeded a limit or a cap, or broken a rule.
     """
 

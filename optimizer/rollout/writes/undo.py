@@ -34,8 +34,8 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
     """Writes that undo what a journal records as done, in reverse order.
 
     Every object returns to the state that the plan knew, which is the state in which it was found right before each
-    write.  The object's state in the journal is not used.  Created policies stay, empty; they are deleted last, and
-    only on request.  Objects that were found as planned, and that no run of the journal wrote, are left alone.  A
+    write. The object's state in the journal is not used. Created policies stay, empty; they are deleted last, and
+    only on request. Objects that were found as planned, and that no run of the journal wrote, are left alone. A
     write has the number of the write that it undoes.
 
     Parameters
@@ -93,7 +93,7 @@ def _deletion(write: Write, needs: tuple[int, ...]) -> Write:
 
 
 def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePolicy]:
-    """Policies that the writes made so far created.  A rollback leaves them in place, empty."""
+    """Policies that the writes made so far created. A rollback leaves them in place, empty."""
     numbers = set(done)
     return [
         change

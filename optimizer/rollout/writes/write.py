@@ -19,7 +19,7 @@ class Write:
     Parameters
     ----------
     number
-        Number in the order of the plan (or of the rollback): 1, 2, ...  It identifies the write in journal and ledger.
+        Number in the order of the plan (or of the rollback): 1, 2, ... It identifies the write in journal and ledger.
     kind
         Kind of the write.
     vault_id

@@ -1,1 +1,1 @@
-"""Proven lower bounds on the cost of every schedule: a Lagrangian relaxation with prices, and what it excludes."""
+"""Proven lower bounds on the cost of every schedule, from a Lagrangian relaxation, and starts that they exclude."""

@@ -1,4 +1,4 @@
-"""Minimum cost of a schedule if one VM starts at one time: forced bounds that look into the cells.
+"""Forced bounds: a lower bound on the cost of schedules in which one VM starts at one time.
 
 :func:`optimizer.solve.bound.ascent.forced_bounds` only adds the reduced cost of the forced option. That says nothing
 about a VM with one good start whose value ``lam`` has stayed high: the bound is equally good at any ``lam`` between

@@ -1,1 +1,1 @@
-"""How much work a search may do: its settings, its cycles, and its clock."""
+"""The amount of work that a search may do: its settings, its cycles, and its clock."""

@@ -20,21 +20,21 @@ PART_VMS = 1500
 
 @dataclass(frozen=True)  # without slots, so that Search.effort is the default
 class Search:
-    """How a schedule is searched for.  Equal settings without a time limit give an equal schedule.
+    """How a schedule is searched for. Equal settings without a time limit give an equal schedule.
 
     Parameters
     ----------
     seed
         Random seed of annealing, of the neighborhoods and of CP-SAT.
     effort
-        Maximum work.  It is done in cycles, each as long as all cycles before it together
+        Maximum work. It is done in cycles, each as long as all cycles before it together
         (:mod:`optimizer.solve.effort.cycles`), so more effort continues the same search.
     gap
         The search stops at the end of a cycle that leaves at most this share of the possible improvement over today's
-        schedule open (if today's schedule breaks rules: at most this share of the cost).  0 continues until the plan
+        schedule open (if today's schedule breaks rules: at most this share of the cost). 0 continues until the plan
         is proven optimal or the effort is spent.
     time_limit_seconds
-        Deadline, in seconds after the search begins; None: no limit.  If it ends the search, the result is valid but
+        Deadline, in seconds after the search begins; None: no limit. If it ends the search, the result is valid but
         not repeatable.
     part_vms
         Target number of VMs in a part of a large instance.

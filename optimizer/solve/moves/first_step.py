@@ -1,4 +1,4 @@
-"""The best first step toward rules that need more moves than are allowed at once, and what it leads to."""
+"""The best first step toward rules that need more moves than are allowed at once, and the final schedule."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Writes(Protocol):
 class _Searches:
     """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.search.solver.solve`.
 
-    ``start``, of shape (V,), is a schedule that an earlier plan led to.  The number of moves that it takes is always
+    ``start``, of shape (V,), is a schedule that an earlier plan led to. The number of moves that it takes is always
     enough.
     """
 
@@ -90,7 +90,7 @@ class TowardRules:
     Parameters
     ----------
     options
-        Shape (V,): schedule of the step.  If ``months`` is 1, it keeps every rule.
+        Shape (V,): schedule of the step. If ``months`` is 1, it keeps every rule.
     target
         Shape (V,): schedule that keeps every rule, to which the step leads.
     moves_needed, months

@@ -1,4 +1,4 @@
-"""Finds about how few moves of a plan give most of its gain, among the plan's own moves, those that gain most first.
+"""Estimates how few of a plan's moves give most of its gain if the best moves are made first.
 
 Nothing is searched: every VM goes where the plan has it, or stays at today's start. So the number is sufficient; the
 moves curve (:mod:`optimizer.solve.moves.curve`), in which VMs may also go elsewhere, may need fewer moves.

@@ -1,4 +1,4 @@
-"""A schedule priced key by key: what each VM of a twin key would cost elsewhere, with all others where they are."""
+"""Prices of a schedule by twin key: the cost of each VM elsewhere while all others stay."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a schedule has to keep and what it costs: the problem as arrays, its limits, and exact costs."""
+"""The scheduling problem as arrays, with its limits and exact costs."""

@@ -1,4 +1,4 @@
-"""Limits that a schedule breaks, as things: which limit, at which VMs, and when."""
+"""Limits that a schedule breaks, with the VMs and the times at which it breaks them."""
 
 from __future__ import annotations
 

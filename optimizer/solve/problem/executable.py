@@ -1,4 +1,4 @@
-"""Whether a schedule can be carried out write by write, and how many policies have to be written for that.
+"""Checks whether a schedule can be carried out write by write, and counts the policy writes that this takes.
 
 There are three kinds of writes: create a policy, change the start of a policy together with all its VMs (an edit), or
 assign one VM to another policy. Each VM is written once, straight to its new start: if it were parked at a third

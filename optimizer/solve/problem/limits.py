@@ -1,4 +1,4 @@
-"""Everything that a schedule has to keep, as named limits, so that each can be blamed, loosened or dropped."""
+"""The limits of a schedule, each with a name, so that each can be reported, loosened or dropped."""
 
 from __future__ import annotations
 

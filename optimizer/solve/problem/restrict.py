@@ -1,4 +1,4 @@
-"""Start options that rules and limits on single VMs leave, and the rule or limit that forbids each of the others."""
+"""Start options that are left by rules and limits on single VMs, and the rule that forbids each of the others."""
 
 from __future__ import annotations
 

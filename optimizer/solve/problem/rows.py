@@ -1,4 +1,4 @@
-"""Builds the rows of an instance: half hours of the week that a group's VMs take, merged where all take them alike."""
+"""Builds the rows of an instance: half hours of the week in use by a group, merged if all its VMs use them alike."""
 
 from __future__ import annotations
 

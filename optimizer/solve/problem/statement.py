@@ -1,4 +1,4 @@
-"""What has to be scheduled: the problem as arrays with its rules; what a schedule costs and which limits it breaks."""
+"""The problem as arrays with its rules; computes the cost of a schedule and the limits that it breaks."""
 
 from __future__ import annotations
 

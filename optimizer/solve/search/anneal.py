@@ -23,7 +23,7 @@ CHUNK_ROUNDS = 2000
 """Number of rounds between two checks of the clock; they take a fifth of a second, on 10,000 VMs half a second."""
 
 LIMITED_CHUNK_ROUNDS = 250
-"""The same under a time limit.  A search without one keeps the longer chunks, on whose ends its result depends."""
+"""The same under a time limit. A search without one keeps the longer chunks, on whose ends its result depends."""
 
 OnRound = Callable[[int, float], bool]
 

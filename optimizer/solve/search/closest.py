@@ -1,4 +1,4 @@
-"""Selects, among good schedules, the one that keeps most of another schedule: a change without a reason is noise."""
+"""Selects, among good schedules, the one closest to another schedule, to avoid changes without a reason."""
 
 from __future__ import annotations
 

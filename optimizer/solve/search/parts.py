@@ -1,4 +1,4 @@
-"""Parts of a large instance that are searched separately: whole vaults, with everything that they share held fixed.
+"""Parts of a large instance that are searched separately: whole vaults, with all shared limits held fixed.
 
 Everything that couples VMs of one vault lies within a part. Parts are coupled by services and caps over several
 vaults, limits on moves and writes, and rules between VMs. A part sees the VMs of other parts where they are now. What

@@ -1,4 +1,4 @@
-"""Local search by exact single moves: until no move gains, the steepest move first, or to repair what is broken."""
+"""Local search by exact single moves, the steepest first, to lower the cost or to repair broken limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an instance is searched: where to begin, and annealing of the whole or, if it is large, of its parts."""
+"""Strategy of a search: where it begins, and whether it anneals the whole instance or parts of a large one."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Explains why there is no schedule, what would make one possible, and what a binding limit costs."""
+"""Explains why there is no schedule, what would make one possible, and the cost of a binding limit."""

@@ -1,4 +1,4 @@
-"""Changes of limits: what a planner could write instead, and the problem under it."""
+"""Changes of limits that a planner could make, and the problem under the changed limits."""
 
 from __future__ import annotations
 

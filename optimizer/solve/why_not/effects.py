@@ -1,4 +1,4 @@
-"""What the plan is like that changed limits make possible."""
+"""Figures of the plan under changed limits."""
 
 from __future__ import annotations
 

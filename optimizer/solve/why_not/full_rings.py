@@ -1,4 +1,4 @@
-"""Forbids, in a counting model, that VMs trade places between full policies if nothing lets the first of them move.
+"""Forbids, in a counting model, trades of VMs between full policies if the first VM has no room to move.
 
 A solution of the model says which policies are created and edited, and which VMs are assigned one by one. These
 assignments have an order if and only if, in each connected group of starts that they link, a place is free after all

@@ -1,4 +1,4 @@
-"""Finds by how little a limit has to give way: another amount, or some VMs that it no longer applies to."""
+"""Finds the smallest loosening of a limit: another amount, or VMs that it no longer applies to."""
 
 from __future__ import annotations
 

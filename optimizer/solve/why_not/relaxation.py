@@ -1,4 +1,4 @@
-"""Finds the limits to drop or to loosen so that a schedule becomes possible, and what that schedule is like.
+"""Finds limits to drop or to loosen so that a schedule becomes possible, and describes that schedule.
 
 Answers are reported early and completed later: every conflict and every way out is reported as soon as it is proven.
 Today's schedule guarantees a way out, because it is a schedule without the limits that it breaks.

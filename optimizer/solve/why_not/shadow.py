@@ -1,4 +1,4 @@
-"""Shadow prices: the limits that bind in a plan, and what loosening each by one step would save."""
+"""Shadow prices: the limits that bind in a plan, and the saving from loosening each by one step."""
 
 from __future__ import annotations
 
