@@ -123,7 +123,7 @@ def test_every_dependency_is_accounted_for(root: Path, project: dict[str, Any]) 
 
 
 def test_every_test_says_what_it_shows(root: Path) -> None:
-    """Each test has a docstring that states a behaviour."""
+    """Each test has a docstring that states a behavior."""
     silent = [
         f"{path.relative_to(root)}: {node.name}"
         for path in sorted((root / "tests").rglob("test_*.py"))

@@ -53,7 +53,7 @@ _REFUSED = {
     "missingsubscriptionregistration": "the subscription does not use Azure Backup: leave it out",
     "bmsusererrorinvalidpolicyinput": "the service does not accept the policy: check its times, days and retention",
     "usererroroperationdeniedonimmutableitem": "the vault is immutable, and retention would shrink: leave it out",
-    "requestdisallowedbypolicy": "an Azure Policy of your organisation forbids it: ask for an exemption",
+    "requestdisallowedbypolicy": "an Azure Policy of your organization forbids it: ask for an exemption",
 }
 """Advice by error code in lower case, for refusals that waiting does not resolve, whatever their status is."""
 

@@ -29,7 +29,7 @@ class LoadDay(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class Behavior:
     """Parameters of each VM's load; arrays of shape (V,), times in minutes of the local day, loads in percent.
 
     Parameters
@@ -72,7 +72,7 @@ class Behaviour:
     first_day: npt.NDArray[np.int64]
 
 
-def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of: datetime) -> Behaviour:
+def draw_behavior(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of: datetime) -> Behavior:
     """Draw the behavior of a fleet; parameters of a service (such as the hour of its batch) are drawn once for it."""
     size, services = len(fleet.vms), fleet.num_services
     service = np.array([vm.service for vm in fleet.vms], dtype=np.int64)
@@ -88,7 +88,7 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
     chance = rng.beta(1.5, 1.7, services)
     nights = rng.random((services, num_days + 3)) < chance[:, None]
     hot_evening = (rng.random(services) < 0.12)[service] & (tier == "web")
-    return Behaviour(
+    return Behavior(
         service=service,
         offset=offsets[[vm.region for vm in fleet.vms]],
         base=np.where(quiet, rng.uniform(0.5, 3, size), np.where(hogs, rng.uniform(82, 91, size), rest)),
@@ -117,38 +117,38 @@ _BATCH_SHARE = np.array([0.55, 0.95, 0.8, 0.25])
 """Probability, by tier as in ``_TIER``, that a VM takes part in its service's nightly batch."""
 
 
-def draw_day(rng: np.random.Generator, behaviour: Behaviour, first: date, day: date) -> LoadDay:
+def draw_day(rng: np.random.Generator, behavior: Behavior, first: date, day: date) -> LoadDay:
     """Draw the load of one day.
 
     Parameters
     ----------
     rng
         Random numbers for this day.
-    behaviour
+    behavior
         Parameters of the fleet.
     first
         First day of the history.
     day
         UTC day to draw.
     """
-    size = behaviour.service.size
+    size = behavior.service.size
     number = (day - first).days
-    local = np.arange(0, MINUTES_PER_DAY, BIN_MINUTES)[None, :] + behaviour.offset[:, None]
+    local = np.arange(0, MINUTES_PER_DAY, BIN_MINUTES)[None, :] + behavior.offset[:, None]
     hour = local % MINUTES_PER_DAY / 60.0
     weekday = (day.weekday() + local // MINUTES_PER_DAY) % 7
     weekend = weekday >= 5
     slow = rng.normal(size=(size, _KNOTS)) @ _between_knots()
-    noise = behaviour.noise[:, None] * (0.8 * slow + 0.6 * rng.normal(size=(size, BINS_PER_DAY)))
-    cpu = behaviour.base[:, None] + behaviour.work[:, None] * _bump(hour, 13.0, 3.5) * np.where(weekend, 0.25, 1.0)
+    noise = behavior.noise[:, None] * (0.8 * slow + 0.6 * rng.normal(size=(size, BINS_PER_DAY)))
+    cpu = behavior.base[:, None] + behavior.work[:, None] * _bump(hour, 13.0, 3.5) * np.where(weekend, 0.25, 1.0)
     mood = np.exp(rng.normal(0, 0.15, size))[:, None]  # some evenings are busier than others
-    cpu += behaviour.evening[:, None] * mood * _bump(hour, 21.0, 1.5) * np.where(weekend, 1.15, 1.0)
-    cpu = np.where(_in_batch(behaviour, day, number, local), np.maximum(cpu, behaviour.batch_load[:, None]), cpu)
-    memory = behaviour.memory[:, None] + behaviour.memory_follows[:, None] * (cpu - behaviour.base[:, None])
+    cpu += behavior.evening[:, None] * mood * _bump(hour, 21.0, 1.5) * np.where(weekend, 1.15, 1.0)
+    cpu = np.where(_in_batch(behavior, day, number, local), np.maximum(cpu, behavior.batch_load[:, None]), cpu)
+    memory = behavior.memory[:, None] + behavior.memory_follows[:, None] * (cpu - behavior.base[:, None])
     running = np.full((size, BINS_PER_DAY), RUNNING, dtype=np.int8)
-    running[behaviour.sleeps[:, None] & ((hour >= 20) | (hour < 6.5) | weekend)] = STOPPED
+    running[behavior.sleeps[:, None] & ((hour >= 20) | (hour < 6.5) | weekend)] = STOPPED
     blind = _gaps(rng, size) | (running == STOPPED)
-    blind[behaviour.first_day > number] = True
-    running[behaviour.first_day > number] = -1
+    blind[behavior.first_day > number] = True
+    running[behavior.first_day > number] = -1
     return LoadDay(_clipped(cpu + noise, blind), _clipped(memory + 0.3 * noise, blind), running)
 
 
@@ -166,14 +166,14 @@ def _between_knots() -> Floats:
     return weights
 
 
-def _in_batch(behaviour: Behaviour, day: date, number: int, local: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _in_batch(behavior: Behavior, day: date, number: int, local: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Bins in which the nightly batch of each VM runs, on nights when its service has one."""
-    since = local - behaviour.batch_start[:, None]
+    since = local - behavior.batch_start[:, None]
     night = np.floor_divide(since, MINUTES_PER_DAY).astype(np.int64)
     today = np.array([_is_month_end(day + timedelta(days=n)) for n in (-2, -1, 0, 1)])
-    closing = today[night + 2] & (behaviour.month_end[:, None] > 0)
-    minutes = behaviour.batch_minutes[:, None] * np.where(closing, 2.0, 1.0)
-    works = behaviour.batch_nights[behaviour.service[:, None], number + night + 2] | closing
+    closing = today[night + 2] & (behavior.month_end[:, None] > 0)
+    minutes = behavior.batch_minutes[:, None] * np.where(closing, 2.0, 1.0)
+    works = behavior.batch_nights[behavior.service[:, None], number + night + 2] | closing
     return works & (since - night * MINUTES_PER_DAY < minutes)
 
 

@@ -53,7 +53,7 @@ _MOST_IN_SERVICE = 60
 """Maximum number of VMs in a service."""
 
 # Share of daily policies by start time, as in published policies; the rest is spread over all times.
-_FAVOURITES = {"02:00": 0.33, "01:00": 0.1, "00:00": 0.08, "03:00": 0.08, "20:00": 0.06, "21:00": 0.06, "22:30": 0.06}
+_FAVORITES = {"02:00": 0.33, "01:00": 0.1, "00:00": 0.08, "03:00": 0.08, "20:00": 0.06, "21:00": 0.06, "22:30": 0.06}
 _AT_23 = 0.55
 """Share of the daily VMs of a vault whose policy starts at 23:00, as in published policies."""
 
@@ -189,8 +189,8 @@ def _draw_weekly(rng: Rng, region: int, day: int) -> PolicyShape:
 
 
 def _draw_time(rng: Rng) -> int:
-    times = [*_FAVOURITES, ""]
-    shares = [*_FAVOURITES.values(), 1 - sum(_FAVOURITES.values())]
+    times = [*_FAVORITES, ""]
+    shares = [*_FAVORITES.values(), 1 - sum(_FAVORITES.values())]
     text = str(rng.choice(times, p=shares))
     return parse_start(text) if text else int(rng.integers(NUM_OPTIONS))
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from optimizer.demo.drawn_jobs import draw_runs, draw_trouble, judge_day, to_jobs
-from optimizer.demo.drawn_load import draw_behaviour, draw_day
+from optimizer.demo.drawn_load import draw_behavior, draw_day
 from optimizer.demo.fleet import Fleet, build_fleet
 from optimizer.estate import EstateWriter
 from optimizer.files import require_local
@@ -21,7 +21,7 @@ from optimizer.ports import Clock
 DEMO_AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 """Time of every demo estate; the six weeks before it contain the ends of two months."""
 
-_FLEET, _BEHAVIOUR, _RUNS, _LOAD, _JOBS = range(30, 35)
+_FLEET, _BEHAVIOR, _RUNS, _LOAD, _JOBS = range(30, 35)
 """Separate streams of random numbers, so that a change in one does not affect the others.
 
 The first number is chosen so that the default seed shows a little of everything.
@@ -81,7 +81,7 @@ class _History:
         self.num_days, self._seed = num_days, seed
         self.begin = DEMO_AS_OF - timedelta(days=num_days)
         self._first = self.begin.date()
-        self._behaviour = draw_behaviour(np.random.default_rng([seed, _BEHAVIOUR]), fleet, num_days, DEMO_AS_OF)
+        self._behavior = draw_behavior(np.random.default_rng([seed, _BEHAVIOR]), fleet, num_days, DEMO_AS_OF)
         rng = np.random.default_rng([seed, _RUNS])
         self._runs = draw_runs(rng, fleet, self._first, DEMO_AS_OF)
         self._trouble = draw_trouble(rng, fleet, num_days)
@@ -91,9 +91,9 @@ class _History:
     def write_day(self, writer: EstateWriter, number: int) -> pl.DataFrame:
         """Add the load of a day to an estate, and return the outcomes of its backups."""
         day = self._first + timedelta(days=number)
-        load = draw_day(np.random.default_rng([self._seed, _LOAD, number]), self._behaviour, self._first, day)
+        load = draw_day(np.random.default_rng([self._seed, _LOAD, number]), self._behavior, self._first, day)
         jobs_rng = np.random.default_rng([self._seed, _JOBS, number])
-        outcomes = judge_day(jobs_rng, self._runs, self._trouble, self._behaviour.service, load, number)
+        outcomes = judge_day(jobs_rng, self._runs, self._trouble, self._behavior.service, load, number)
         cpu, mem, running = load.cpu_percent, load.mem_percent, load.running
         order = self._order
         writer.add_load(DayLoad(day, self._vm_ids, cpu[order], mem[order], running=running[order]))

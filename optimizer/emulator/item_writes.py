@@ -93,7 +93,7 @@ class ItemWrites:
     def _check_room(self, item: Resource, policy_id: str) -> None:
         if policy_key(item) == key(policy_id):
             return
-        number = self._contents.item_count(policy_id) + self._operations.towards(policy_id)
+        number = self._contents.item_count(policy_id) + self._operations.toward(policy_id)
         most = self._settings.max_items_per_policy
         if key(policy_id) in self._first_policies:
             most = max(most, min(self._largest, MOST_ITEMS))

@@ -99,7 +99,7 @@ class Operations:
         """Operation in progress on an object; None if nothing is in progress."""
         return self._running.get(key(object_id))
 
-    def towards(self, policy_id: str) -> int:
+    def toward(self, policy_id: str) -> int:
         """Number of items that running operations move to a policy."""
         return sum(operation.target == key(policy_id) for operation in self._running.values())
 

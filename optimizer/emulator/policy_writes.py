@@ -118,7 +118,7 @@ class PolicyWrites:
         Refusal
             400.
         """
-        number = self._contents.item_count(policy_id) + self._operations.towards(policy_id)
+        number = self._contents.item_count(policy_id) + self._operations.toward(policy_id)
         if number:
             items = "1 protected item" if number == 1 else f"{number} protected items"
             raise Refusal(

@@ -223,7 +223,7 @@ class CloudState:
                 self._took_effect(AcceptedWrite(at, "PUT", policy_id, body))
                 return jobs
 
-            if self.contents.item_count(policy_id) or self.operations.towards(policy_id):
+            if self.contents.item_count(policy_id) or self.operations.toward(policy_id):
                 return Written(202, operation=self._begin(policy_id, now, effect, several=True))
             effect(now)
             return Written(200, self.contents.policies[key(policy_id)])

@@ -22,7 +22,7 @@ def spelling_of(vms: Iterable[Resource], protected_items: Iterable[Resource]) ->
     Where a VM occurs several times, its first spelling counts. The keys are equal to the values; the values have the
     spelling.
     """
-    spelt: dict[ArmId, ArmId] = {}
+    spelled: dict[ArmId, ArmId] = {}
     for vm_id in chain(map(id_of, vms), filter(None, map(source_vm, protected_items))):
-        spelt.setdefault(vm_id, vm_id)
-    return spelt
+        spelled.setdefault(vm_id, vm_id)
+    return spelled

@@ -30,16 +30,16 @@ class FoldGains:
     ----------
     claimed
         Shape (num_blocks, V): gain in at-risk backups per 30 days, as estimated when the option was chosen.
-    realised
+    realized
         Shape (num_blocks, V): gain observed in the block that was left out; NaN where unknown.
     """
 
     claimed: FloatArray
-    realised: FloatArray
+    realized: FloatArray
 
     def without(self, block: int) -> FoldGains:
         """The gains in all other blocks."""
-        return FoldGains(np.delete(self.claimed, block, axis=0), np.delete(self.realised, block, axis=0))
+        return FoldGains(np.delete(self.claimed, block, axis=0), np.delete(self.realized, block, axis=0))
 
 
 def best_option(risk: FloatArray, allowed: BoolArray, today: IntArray) -> IntArray:
@@ -55,8 +55,8 @@ def gains_without(part: OptionPart, blocks: tuple[int, ...]) -> tuple[FloatArray
     risk, rows = part.expected(*blocks), np.arange(len(part.items))
     choice = best_option(risk, part.possible, part.today)
     observed = (part.observed[block] for block in blocks)
-    realised = [seen[rows, part.today] - seen[rows, choice] for seen in observed]
-    return risk[rows, part.today] - risk[rows, choice], realised
+    realized = [seen[rows, part.today] - seen[rows, choice] for seen in observed]
+    return risk[rows, part.today] - risk[rows, choice], realized
 
 
 def believe_gains(gains: FoldGains, repeats: bool) -> FloatArray:
@@ -86,12 +86,12 @@ def believe_gains(gains: FoldGains, repeats: bool) -> FloatArray:
     repeats
         Whether the profiles of the estate are known to repeat.
     """
-    known = ~np.isnan(gains.realised)
+    known = ~np.isnan(gains.realized)
     count = known.sum(axis=0)
-    realised = np.where(known, gains.realised, 0.0)
-    mean = realised.sum(axis=0) / np.maximum(count, 1)
+    realized = np.where(known, gains.realized, 0.0)
+    mean = realized.sum(axis=0) / np.maximum(count, 1)
     claimed = np.where(known, gains.claimed, 0.0).sum(axis=0) / np.maximum(count, 1)
-    spread = np.where(known, (realised - mean) ** 2, 0.0).sum(axis=0)
+    spread = np.where(known, (realized - mean) ** 2, 0.0).sum(axis=0)
     error = np.sqrt(spread / np.maximum(count - 1, 1) / np.maximum(count, 1))
     speaks = count >= MIN_JUDGEMENTS
     hopes = claimed > TIE
@@ -164,5 +164,5 @@ def credit_items(
     for part in option_parts(inventory, folds, fold_row, items, step_minutes, prior_days):
         columns = column[part.items]
         for block in range(folds.num_blocks):
-            gains.claimed[block, columns], (gains.realised[block, columns],) = gains_without(part, (block,))
+            gains.claimed[block, columns], (gains.realized[block, columns],) = gains_without(part, (block,))
     return believe_gains(gains, repeats)

@@ -97,9 +97,9 @@ def cross_validate(folds: Folds, believed: float = 1.0) -> CrossValidation | Non
     for _, part in folds.parts(rows):
         vms = np.arange(len(part.rows))
         for block in range(folds.num_blocks):
-            season, realised = part.season(block), np.nan_to_num(part.observed[block])
+            season, realized = part.season(block), np.nan_to_num(part.observed[block])
             for column, prior_days in enumerate(PRIOR_DAYS):
                 # Rounded, so that ties are the same on every machine.
                 choice = season.probability(prior_days * believed).round(9).argmin(axis=1)
-                cost[block, column] += HORIZON_DAYS * realised[vms, choice].sum()
+                cost[block, column] += HORIZON_DAYS * realized[vms, choice].sum()
     return CrossValidation(PRIOR_DAYS, cost)

@@ -177,7 +177,7 @@ class _HeldOut:
 
     Parameters
     ----------
-    claimed, realised
+    claimed, realized
         Shape (num_blocks, num_blocks, n): entry ``[b, c]`` is the gain of the option chosen without blocks ``b`` and
         ``c``, as estimated and as observed in ``c``.
     hoped, gained
@@ -191,7 +191,7 @@ class _HeldOut:
     """
 
     claimed: FloatArray
-    realised: FloatArray
+    realized: FloatArray
     hoped: FloatArray
     gained: FloatArray
     spread: FloatArray
@@ -207,10 +207,10 @@ class _HeldOut:
 def _decide_again(part: OptionPart, decisions: Decisions, held_out: _HeldOut, columns: IntArray) -> None:
     """Decide on some VMs without each block, and without each pair of blocks, which their credit needs."""
     for first, second in combinations(range(len(held_out.hoped)), 2):
-        claimed, realised = gains_without(part, (first, second))
-        for left_out, judged, gain in ((second, first, realised[0]), (first, second, realised[1])):
+        claimed, realized = gains_without(part, (first, second))
+        for left_out, judged, gain in ((second, first, realized[0]), (first, second, realized[1])):
             held_out.claimed[left_out, judged, columns] = claimed
-            held_out.realised[left_out, judged, columns] = gain
+            held_out.realized[left_out, judged, columns] = gain
     allowed, rows = decisions.allowed[part.items] & part.possible, np.arange(len(part.items))
     elsewhere = np.arange(allowed.shape[1]) != part.today[:, None]
     for block in range(len(held_out.hoped)):
@@ -329,7 +329,7 @@ def _gains_by_block(
     gains = np.zeros_like(held_out.hoped)
     for block in range(num_blocks):
         others = np.arange(num_blocks) != block
-        credit = believe_gains(FoldGains(held_out.claimed[block, others], held_out.realised[block, others]), repeats)
+        credit = believe_gains(FoldGains(held_out.claimed[block, others], held_out.realized[block, others]), repeats)
         wanted = credit * held_out.hoped[block] > np.maximum(price, TIE)
         gains[block] = roles.spread * np.where(roles.spread > 0, held_out.spread[block], 0.0)
         ranked = _by_rank(credit * held_out.hoped[block], wanted & (len(roles.share) > 0))

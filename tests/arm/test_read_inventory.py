@@ -113,7 +113,7 @@ def test_ids_are_compared_without_case() -> None:
     assert len(inventory.vaults) == 1
 
 
-def test_other_workloads_count_towards_the_vault() -> None:
+def test_other_workloads_count_toward_the_vault() -> None:
     """Policies of SQL, of files and of schedules from the future are counted, not read."""
     sql = {"id": f"{VAULT}/backupPolicies/sql", "properties": {"backupManagementType": "AzureWorkload"}}
     future = _policy("future", schedulePolicy={"schedulePolicyType": "SimpleSchedulePolicyV3"})

@@ -154,7 +154,7 @@ def test_any_other_change_changes_the_twin_key(properties: dict[str, Any], data:
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = other
-    # What is absent has a meaning of its own that may be spelt out.
+    # What is absent has a meaning of its own that may be spelled out.
     assume(not (path == ("timeZone",) and {value, other or "UTC"} == {"UTC"}))
     assert twin_key(changed) != twin_key(properties)
 

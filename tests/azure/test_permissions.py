@@ -27,7 +27,7 @@ def test_the_published_roles_are_current(command: Command, file: str) -> None:
 
 
 def test_the_reader_cannot_write() -> None:
-    """Every action of the reader is one of reading, spelt out."""
+    """Every action of the reader is one of reading, spelled out."""
     actions = role_definition("pull")["Actions"]
     assert all(action.endswith("/read") and "*" not in action for action in actions)
 
@@ -45,7 +45,7 @@ def test_the_operator_writes_policies_and_items_only() -> None:
 
 
 def test_an_action_finds_its_role() -> None:
-    """However it is spelt, the smallest role that has it is named."""
+    """However it is spelled, the smallest role that has it is named."""
     found = find_permission("microsoft.recoveryservices/VAULTS/backuppolicies/READ")
     assert found is not None
     assert found.role == READER_ROLE

@@ -1,6 +1,6 @@
 """Whether any part of the solver that proves something proves too much, against all schedules of a tiny instance.
 
-Looked at are the CP-SAT model, whole and of a neighbourhood, the bounds of single assignments and of numbers of moves,
+Looked at are the CP-SAT model, whole and of a neighborhood, the bounds of single assignments and of numbers of moves,
 and the models that say why there is no schedule.
 """
 
@@ -80,7 +80,7 @@ def faults_of_parts(
     """What is proven of an instance although some schedule shows otherwise, in words."""
     faults = [*_of_whole_model(instance, schedules), *_of_why_not(problem, instance, schedules)]
     if len(schedules.costs):
-        faults += _of_neighbourhood(instance, schedules, random)
+        faults += _of_neighborhood(instance, schedules, random)
         faults += _of_forced_bounds(instance, schedules)
         faults += _of_moves_curve(instance, schedules)
     return faults
@@ -144,7 +144,7 @@ def _compared(
         yield f"{name} finds {found:.6f}, but a schedule costs {best:.6f}"
 
 
-def _of_neighbourhood(instance: Instance, schedules: Schedules, random: np.random.Generator) -> Iterator[str]:
+def _of_neighborhood(instance: Instance, schedules: Schedules, random: np.random.Generator) -> Iterator[str]:
     """Free some VMs of a random feasible schedule; all others stay fixed."""
     incumbent = schedules.options[int(random.integers(len(schedules.options)))]
     free = np.flatnonzero(random.random(instance.num_vms) < 0.6)
@@ -152,7 +152,7 @@ def _of_neighbourhood(instance: Instance, schedules: Schedules, random: np.rando
     answer = _asked(ScopedModel(instance, scope))
     fixed = np.setdiff1d(np.arange(instance.num_vms), free)
     among = np.asarray((schedules.options[:, fixed] == incumbent[fixed]).all(axis=1))
-    yield from _compared("a neighbourhood", instance, answer, schedules, among)
+    yield from _compared("a neighborhood", instance, answer, schedules, among)
 
 
 def _of_forced_bounds(instance: Instance, schedules: Schedules) -> Iterator[str]:

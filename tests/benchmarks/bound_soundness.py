@@ -5,7 +5,7 @@ python -m tests.benchmarks.bound_soundness --instances 3000 --tight 5000 --plans
 *Tiny*: random instances of two to six VMs with every kind of policy and rule, priced schedule by schedule. The bound
 of the relaxation must never be above the optimum, and a plan must be an optimum. *Tight*: the same for three to seven
 VMs in small policies and full vaults. In both, whatever else proves something is checked as well: the CP-SAT model,
-neighbourhoods, forced bounds, bounds of the moves curve, and the models behind "no schedule". *Medium*: 12 to 24 VMs
+neighborhoods, forced bounds, bounds of the moves curve, and the models behind "no schedule". *Medium*: 12 to 24 VMs
 at few starts, where HiGHS or CP-SAT proves the optimum: is it the bound that falls short there, or the plan?
 
 ``--from`` begins at another number, so that a long run can be done in pieces.
@@ -187,7 +187,7 @@ def _relative(gap: float, optimum: float) -> float:
     return gap / max(1.0, abs(optimum))
 
 
-def summarise_tiny(found: Iterable[Tiny]) -> dict[str, Any]:
+def summarize_tiny(found: Iterable[Tiny]) -> dict[str, Any]:
     """Faults, a histogram of gaps, and the same by what the instances have."""
     everything = list(found)
     by_kind: dict[str, list[Tiny]] = {}
@@ -295,7 +295,7 @@ def prove_in_cpsat(instance: Instance, hint: IntArray, seconds: float, num_worke
     return solver.objective_value / SCALE if solver.solve(built.model) == cp_model.OPTIMAL else None
 
 
-def summarise_medium(found: Iterable[Medium]) -> list[dict[str, Any]]:
+def summarize_medium(found: Iterable[Medium]) -> list[dict[str, Any]]:
     """By VMs and starts: how much of the possible improvement bound and plan each leave open."""
     groups: dict[tuple[int, int], list[Medium]] = {}
     for one in found:
@@ -440,9 +440,9 @@ def main() -> None:
             for n in range(arguments.medium)
         ]
     report = {
-        "tiny": summarise_tiny(tiny),
-        "tight": summarise_tiny(tight),
-        "medium": summarise_medium(medium),
+        "tiny": summarize_tiny(tiny),
+        "tight": summarize_tiny(tight),
+        "medium": summarize_medium(medium),
         "medium_instances": [asdict(one) for one in medium],
     }
     print_tables(report)

@@ -3,7 +3,7 @@
 python tests/benchmarks/forecast_arms.py --trace TRACE.parquet --out results.json
 
 The trace has columns vm, ts (UTC), cpu_percent, mem_percent. Everything before ``--train-until`` is history, the
-rest is the test. Every VM runs daily; its realised risk is 30 times the mean over the known test days of the share of
+rest is the test. Every VM runs daily; its realized risk is 30 times the mean over the known test days of the share of
 start delays at risk. ``compare(split, {"name": choose})`` takes further arms: functions from a split to
 one UTC start option per VM.
 
@@ -121,7 +121,7 @@ class Split:
     @cached_property
     def history(self) -> RiskHistory:
         """Week sums of the training days."""
-        return summarise(self.train)
+        return summarize(self.train)
 
     @cached_property
     def forecast(self) -> Forecast:
@@ -144,20 +144,20 @@ class Split:
         return mean_share(self.history)
 
     @cached_property
-    def realised(self) -> FloatArray:
+    def realized(self) -> FloatArray:
         """Shape (V, 48): at-risk backups per 30 days in the test; the VM's mean where an option is unknown, else 0."""
-        shares = mean_share(summarise(self.test))
+        shares = mean_share(summarize(self.test))
         means = divide_known(np.nansum(shares, axis=1), (~np.isnan(shares)).sum(axis=1))
         return HORIZON_DAYS * np.nan_to_num(np.where(np.isnan(shares), means[:, None], shares))
 
     def cost(self, choice: Choice) -> FloatArray:
         """Realised at-risk backups per 30 days of each VM."""
-        return self.realised[np.arange(len(choice)), choice]
+        return self.realized[np.arange(len(choice)), choice]
 
     @cached_property
     def oracle(self) -> FloatArray:
         """Realised cost of each VM's best fixed option in hindsight."""
-        return np.asarray(self.realised.min(axis=1))
+        return np.asarray(self.realized.min(axis=1))
 
     @property
     def rng(self) -> np.random.Generator:
@@ -168,7 +168,7 @@ class Split:
 Arm = Callable[[Split], Choice]
 
 
-def summarise(trace: Trace) -> RiskHistory:
+def summarize(trace: Trace) -> RiskHistory:
     return build_history(trace, trace.vm_ids, end_of(trace), Threshold(), SnapshotGrid())
 
 
@@ -275,7 +275,7 @@ ARMS: dict[str, Arm] = {
     "ours, without the credit": ours_in_sample,
     "ours": ours,
     "ours, moves at their price": ours_with_priced_moves,
-    "oracle": lambda split: lowest(split.realised, split.today),
+    "oracle": lambda split: lowest(split.realized, split.today),
 }
 
 
@@ -351,10 +351,10 @@ def compare(
 
 
 def calibrate(split: Split) -> list[dict[str, float]]:
-    """Predicted against realised at-risk share over VMs and options: those predicted 0, then ten equal groups."""
-    realised = mean_share(summarise(split.test))
-    known = ~np.isnan(realised)
-    predicted, realised = split.forecast.probability[known], realised[known]
+    """Predicted against realized at-risk share over VMs and options: those predicted 0, then ten equal groups."""
+    realized = mean_share(summarize(split.test))
+    known = ~np.isnan(realized)
+    predicted, realized = split.forecast.probability[known], realized[known]
     order = np.argsort(predicted, kind="stable")
     num_zero = int((predicted == 0).sum())
     groups = [order[:num_zero], *np.array_split(order[num_zero:], 10)]
@@ -362,7 +362,7 @@ def calibrate(split: Split) -> list[dict[str, float]]:
         {
             "cells": len(group),
             "predicted": float(predicted[group].mean()),
-            "realised": float(realised[group].mean()),
+            "realized": float(realized[group].mean()),
         }
         for group in groups
         if len(group)
@@ -434,9 +434,9 @@ def print_split(report: dict[str, Any]) -> None:
         f"with spreading: expected overlaps per 30 days {overlaps['overlaps_today']:.0f} -> "
         f"{overlaps['overlaps_plan']:.0f}, captured {percent(overlaps['captured'])} %"
     )
-    table = Table("cells", "predicted", "realised", title="calibration of ours: predicted 0, then by decile")
+    table = Table("cells", "predicted", "realized", title="calibration of ours: predicted 0, then by decile")
     for group in report["calibration"]:
-        table.add_row(str(group["cells"]), f"{group['predicted']:.4f}", f"{group['realised']:.4f}")
+        table.add_row(str(group["cells"]), f"{group['predicted']:.4f}", f"{group['realized']:.4f}")
     console.print(table)
 
 

@@ -133,7 +133,7 @@ def main() -> None:
     if not arguments.trace.is_file():
         parser.error(f"no trace at {arguments.trace}; give --trace")
     trace = read_trace(arguments.trace)
-    heads = "history|today|p of repetition|moved|in-sample|promised|realised|regret closed|harmed"
+    heads = "history|today|p of repetition|moved|in-sample|promised|realized|regret closed|harmed"
     print(f"|{heads}|\n|{'---|' * 9}")
     for begin, until, end in SPLITS:
         report(trace, begin, until, end, arguments.seed)

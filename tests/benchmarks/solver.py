@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.measured import Limits, Run, own_peak_mebibytes, run_measured
-from tests.benchmarks.solver_tables import check, judge, print_tables, summarise, to_markdown
+from tests.benchmarks.solver_tables import check, judge, print_tables, summarize, to_markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_TRACE = ROOT.parent / "shared" / "traces" / "bitbrains_jul_aug_5min.parquet"
@@ -108,7 +108,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory(prefix="solver-") as folder:
                 estates.append(measure_estate(arguments, size, seed, Path(folder) / "case.pickle"))
-            report = summarise(estates)
+            report = summarize(estates)
             if arguments.out:
                 arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report

@@ -78,7 +78,7 @@ class Answer:
 class MixedIntegerProgram:
     """The objective of the design in variables ``x[v, t]``, ``writes[k, t]`` and levels of rows.
 
-    Minimise ``linear @ x + policy_write_price * writes + prices @ levels`` subject to
+    Minimize ``linear @ x + policy_write_price * writes + prices @ levels`` subject to
 
     - ``sum over t of x[v, t] = 1``;
     - ``items[k, t] + sum of x <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy * writes[k, t]``, and

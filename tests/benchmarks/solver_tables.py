@@ -116,7 +116,7 @@ def cost_after(trajectory: Iterable[Figures], seconds: float) -> float | None:
     return min(costs, default=None)
 
 
-def summarise(estates: list[Figures]) -> Figures:
+def summarize(estates: list[Figures]) -> Figures:
     """The report: estates, how the time of ours grows, where it was measured."""
     return {
         "machine": {"cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()},

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import numpy as np
 import pytest
 
-from optimizer.demo.drawn_load import Behaviour, _bump, _is_month_end, _offset_minutes, draw_behaviour, draw_day
+from optimizer.demo.drawn_load import Behavior, _bump, _is_month_end, _offset_minutes, draw_behavior, draw_day
 from optimizer.demo.fleet import build_fleet
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -16,10 +16,10 @@ FIRST = date(2026, 2, 16)
 """A Monday."""
 
 
-def still(size: int = 4, **changes: object) -> Behaviour:
+def still(size: int = 4, **changes: object) -> Behavior:
     """VMs in UTC with a constant load of 10 % CPU and 40 % memory, without noise."""
     zeros, ints = np.zeros(size), np.zeros(size, dtype=np.int64)
-    calm = Behaviour(
+    calm = Behavior(
         service=ints, offset=ints, base=zeros + 10, work=zeros, evening=zeros, noise=zeros,
         batch_start=zeros + 23 * 60, batch_minutes=zeros, batch_load=zeros + 95,
         batch_nights=np.ones((1, 20), dtype=np.bool_), month_end=zeros,
@@ -28,8 +28,8 @@ def still(size: int = 4, **changes: object) -> Behaviour:
     return replace(calm, **changes)  # type: ignore[arg-type]
 
 
-def drawn(behaviour: Behaviour, day: date = FIRST, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    load = draw_day(np.random.default_rng(seed), behaviour, FIRST, day)
+def drawn(behavior: Behavior, day: date = FIRST, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    load = draw_day(np.random.default_rng(seed), behavior, FIRST, day)
     return load.cpu_percent, load.mem_percent, load.running
 
 
@@ -57,22 +57,22 @@ def test_work_peaks_at_one_in_the_afternoon() -> None:
 
 def test_the_batch_runs_at_its_time() -> None:
     """A nightly batch of an hour takes the VM to its load; a night without batch is quiet."""
-    behaviour = still(batch_minutes=np.full(4, 60.0))
-    cpu, _, _ = drawn(behaviour)
+    behavior = still(batch_minutes=np.full(4, 60.0))
+    cpu, _, _ = drawn(behavior)
     assert set(np.unique(cpu[:, 276:][~np.isnan(cpu[:, 276:])])) == {95.0}
     assert np.nanmax(cpu[:, :276]) == 10
-    quiet = replace(behaviour, batch_nights=np.zeros((1, 20), dtype=np.bool_))
+    quiet = replace(behavior, batch_nights=np.zeros((1, 20), dtype=np.bool_))
     assert np.nanmax(drawn(quiet)[0]) == 10
 
 
 def test_the_batch_takes_twice_as_long_at_the_end_of_a_month() -> None:
     """Where a service closes its month, the batch runs on these nights in any case, and longer."""
     nights = np.zeros((1, 20), dtype=np.bool_)
-    behaviour = still(batch_minutes=np.full(4, 60.0), batch_nights=nights, month_end=np.ones(4),
+    behavior = still(batch_minutes=np.full(4, 60.0), batch_nights=nights, month_end=np.ones(4),
                       batch_start=np.full(4, 20 * 60.0))  # fmt: skip
-    cpu, _, _ = drawn(behaviour, date(2026, 2, 27))
+    cpu, _, _ = drawn(behavior, date(2026, 2, 27))
     assert np.nanmin(cpu[:, 240:264]) == 95 and np.nanmax(cpu[:, 264:]) == 10
-    assert np.nanmax(drawn(behaviour, date(2026, 2, 25))[0]) == 10
+    assert np.nanmax(drawn(behavior, date(2026, 2, 25))[0]) == 10
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_monitoring_may_start_later() -> None:
 
 def test_memory_follows_the_cpu() -> None:
     """Memory rises by its share of the CPU's rise."""
-    behaviour = still(work=np.full(4, 40.0), memory_follows=np.full(4, 0.25))
-    cpu, mem, _ = drawn(behaviour)
+    behavior = still(work=np.full(4, 40.0), memory_follows=np.full(4, 0.25))
+    cpu, mem, _ = drawn(behavior)
     np.testing.assert_allclose(mem - 40, (cpu - 10) * 0.25, atol=1e-4)
 
 
@@ -124,16 +124,16 @@ def test_equal_generators_draw_equal_days() -> None:
 def test_the_behavior_of_a_fleet() -> None:
     """Services share the hour of their batch; only VMs outside production sleep."""
     fleet = build_fleet(np.random.default_rng(1), 300)
-    behaviour = draw_behaviour(np.random.default_rng(2), fleet, 14, AS_OF)
-    assert behaviour.service.tolist() == [vm.service for vm in fleet.vms]
+    behavior = draw_behavior(np.random.default_rng(2), fleet, 14, AS_OF)
+    assert behavior.service.tolist() == [vm.service for vm in fleet.vms]
     prod = np.array([vm.env == "prod" for vm in fleet.vms])
-    assert not behaviour.sleeps[prod].any() and behaviour.sleeps[~prod].any()
+    assert not behavior.sleeps[prod].any() and behavior.sleeps[~prod].any()
     web = np.array([vm.tier == "web" for vm in fleet.vms])
-    assert (behaviour.evening[~web] == 0).all() and (behaviour.evening[web] > 0).all()
-    largest = np.bincount(behaviour.service).argmax()
-    starts = behaviour.batch_start[behaviour.service == largest]
+    assert (behavior.evening[~web] == 0).all() and (behavior.evening[web] > 0).all()
+    largest = np.bincount(behavior.service).argmax()
+    starts = behavior.batch_start[behavior.service == largest]
     assert np.ptp(starts) < 80, "minutes around the hour of the service"
-    assert behaviour.batch_nights.shape == (fleet.num_services, 17)
+    assert behavior.batch_nights.shape == (fleet.num_services, 17)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_what_a_batch_must_not_ask(cloud: Cloud, wrong: dict[str, Any]) -> None:
     assert raised.value.status_code == (404 if wrong == {"vms": ("missing",)} else 400)
 
 
-def test_regions_are_spelt_in_two_ways(cloud: Cloud) -> None:
+def test_regions_are_spelled_in_two_ways(cloud: Cloud) -> None:
     """A VM of ``East US`` is asked for at ``eastus``."""
     assert len(ask(cloud, ("far",), "eastus")) == 1
 

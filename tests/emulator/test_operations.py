@@ -104,11 +104,11 @@ def test_an_operation_runs_until_its_end() -> None:
     operation = Operation("O-1", "/VM", NOW, NOW + timedelta(minutes=5), lambda _: ["job"], 1, target="/policy")
     operations.begin(operation)
     assert operations.on("/vm") is operation
-    assert operations.towards("/POLICY") == 1
+    assert operations.toward("/POLICY") == 1
     assert list(operations.due(NOW)) == []
     assert list(operations.due(NOW + timedelta(minutes=5))) == [operation]
     operations.end(operation, NOW)
-    assert (operations.on("/vm"), operations.towards("/policy")) == (None, 0)
+    assert (operations.on("/vm"), operations.toward("/policy")) == (None, 0)
     assert (operation.status, operation.jobs, operation.ended) == ("Succeeded", ["job"], NOW)
     assert operation.body()["properties"]["jobId"] == "job"
 

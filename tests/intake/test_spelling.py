@@ -18,15 +18,15 @@ def item(vm_id: object, field: str = "sourceResourceId") -> dict[str, Any]:
 
 def test_the_spelling_of_the_vm_resource_counts_first() -> None:
     """A VM resource decides, even if an item spells the VM in another way; other VMs are spelled as in items."""
-    spelt = spelling_of([{"id": VM}], [item(VM.upper()), item("/other/VM")])
-    assert {str(key): str(value) for key, value in spelt.items()} == {VM: VM, "/other/VM": "/other/VM"}
+    spelled = spelling_of([{"id": VM}], [item(VM.upper()), item("/other/VM")])
+    assert {str(key): str(value) for key, value in spelled.items()} == {VM: VM, "/other/VM": "/other/VM"}
 
 
 def test_the_first_of_two_items_counts() -> None:
     """Of two items of one VM, the first one decides."""
-    spelt = spelling_of([], [item(VM.upper()), item(VM)])
-    assert [str(vm_id) for vm_id in spelt.values()] == [VM.upper()]
-    assert spelt[ArmId(VM)] == VM.lower(), "the VM is found in any spelling"
+    spelled = spelling_of([], [item(VM.upper()), item(VM)])
+    assert [str(vm_id) for vm_id in spelled.values()] == [VM.upper()]
+    assert spelled[ArmId(VM)] == VM.lower(), "the VM is found in any spelling"
 
 
 @pytest.mark.parametrize("bad", [None, "", 5, {}, []])

@@ -77,7 +77,7 @@ def test_strangers_in_a_policy_are_idle_items_or_what_azure_reports(reported: in
     assert list(estate.unknown_items.values()) == [unknown]
 
 
-def test_policies_of_other_workloads_count_towards_the_limit() -> None:
+def test_policies_of_other_workloads_count_toward_the_limit() -> None:
     """A vault's policies are its VM policies, empty ones included, and those of other workloads."""
     estate = inventory([policy("a"), policy("b")], [item("1", "a")], [])
     assert estate.policies_in_vault(VAULT.id.upper()) == 4

@@ -112,7 +112,7 @@ def imported_estate(folder: Path) -> Estate:
 
 
 def with_another_month(folder: Path, inventory: EstateDocument) -> Estate:
-    """Add a month of the same behaviour to an estate of :func:`imported_estate`, with another inventory."""
+    """Add a month of the same behavior to an estate of :func:`imported_estate`, with another inventory."""
     names = [str(vm["id"]) for vm in inventory.vms]
     load = folder / "next.parquet"
     load_of(names, DAYS, 28).write_parquet(load)

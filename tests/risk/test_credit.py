@@ -17,29 +17,29 @@ def test_a_gain_that_every_block_shows_is_believed_whole() -> None:
 
 def test_a_gain_that_no_block_shows_is_not_believed() -> None:
     """The in-sample gain of a VM whose held-out blocks scatter around zero is credited with next to nothing."""
-    realised = np.array([4.0, -4, 5, -5, 3, -3, 2, -2])[:, None] * np.ones(20)
-    gains = FoldGains(np.full((8, 20), 2.0), realised)
+    realized = np.array([4.0, -4, 5, -5, 3, -3, 2, -2])[:, None] * np.ones(20)
+    gains = FoldGains(np.full((8, 20), 2.0), realized)
     assert (believe_gains(gains, repeats=False) == 0).all()
     assert (believe_gains(gains, repeats=True) < 0.01).all()
 
 
 def test_a_vm_that_says_little_gets_the_share_of_its_estate() -> None:
-    """Of an estate whose blocks realise half of what is claimed, an undecided VM is credited with about half."""
-    claimed, realised = np.full((8, 41), 2.0), np.full((8, 41), 1.0)
-    realised[:, :40] += np.linspace(-0.1, 0.1, 8)[:, None]
-    realised[:, 40] = [30.0, -30, 30, -30, 30, -30, 30, -30]
-    credit = believe_gains(FoldGains(claimed, realised), repeats=True)
+    """Of an estate whose blocks realize half of what is claimed, an undecided VM is credited with about half."""
+    claimed, realized = np.full((8, 41), 2.0), np.full((8, 41), 1.0)
+    realized[:, :40] += np.linspace(-0.1, 0.1, 8)[:, None]
+    realized[:, 40] = [30.0, -30, 30, -30, 30, -30, 30, -30]
+    credit = believe_gains(FoldGains(claimed, realized), repeats=True)
     assert credit[40] == pytest.approx(0.49, abs=0.02)
-    assert believe_gains(FoldGains(claimed, realised), repeats=False)[40] == 0
+    assert believe_gains(FoldGains(claimed, realized), repeats=False)[40] == 0
 
 
 def test_unknown_blocks_do_not_count() -> None:
     """A VM is judged on the blocks in which its load is known."""
-    claimed, realised = np.full((8, 1), 5.0), np.full((8, 1), 5.0)
-    realised[::2] = np.nan
-    assert believe_gains(FoldGains(claimed, realised), repeats=False)[0] > 0.99
-    realised[:] = np.nan
-    assert believe_gains(FoldGains(claimed, realised), repeats=True)[0] == 0
+    claimed, realized = np.full((8, 1), 5.0), np.full((8, 1), 5.0)
+    realized[::2] = np.nan
+    assert believe_gains(FoldGains(claimed, realized), repeats=False)[0] > 0.99
+    realized[:] = np.nan
+    assert believe_gains(FoldGains(claimed, realized), repeats=True)[0] == 0
 
 
 def test_the_best_option_is_the_lowest_allowed_one_and_todays_at_a_tie() -> None:
@@ -55,10 +55,10 @@ def test_the_best_option_is_the_lowest_allowed_one_and_todays_at_a_tie() -> None
 
 def test_a_vm_with_nothing_to_gain_gets_the_share_of_its_estate() -> None:
     """Its credit never matters for its own gain, which is zero; the estate's share is reported for it."""
-    claimed, realised = np.full((8, 3), 2.0), np.full((8, 3), 1.0) + np.linspace(-0.01, 0.01, 8)[:, None]
-    claimed[:, 2] = realised[:, 2] = 0.0
-    assert believe_gains(FoldGains(claimed, realised), repeats=True)[2] == pytest.approx(0.5, abs=0.01)
-    assert believe_gains(FoldGains(claimed, realised), repeats=False)[2] == 0
+    claimed, realized = np.full((8, 3), 2.0), np.full((8, 3), 1.0) + np.linspace(-0.01, 0.01, 8)[:, None]
+    claimed[:, 2] = realized[:, 2] = 0.0
+    assert believe_gains(FoldGains(claimed, realized), repeats=True)[2] == pytest.approx(0.5, abs=0.01)
+    assert believe_gains(FoldGains(claimed, realized), repeats=False)[2] == 0
 
 
 def test_few_vms_are_credited_by_chance() -> None:
@@ -71,11 +71,11 @@ def test_few_vms_are_credited_by_chance() -> None:
     assert np.mean(credited) <= 2 * FALSE_DISCOVERIES
 
 
-def test_one_judgement_is_no_evidence() -> None:
+def test_one_judgment_is_no_evidence() -> None:
     """A VM that is known in one block only has no spread, and is not credited by itself."""
-    realised = np.full((8, 1), np.nan)
-    realised[0] = 5.0
-    assert believe_gains(FoldGains(np.full((8, 1), 5.0), realised), repeats=False)[0] == 0
+    realized = np.full((8, 1), np.nan)
+    realized[0] = 5.0
+    assert believe_gains(FoldGains(np.full((8, 1), 5.0), realized), repeats=False)[0] == 0
 
 
 def test_gains_can_leave_a_block_out() -> None:
@@ -83,4 +83,4 @@ def test_gains_can_leave_a_block_out() -> None:
     gains = FoldGains(np.arange(6.0).reshape(3, 2), -np.arange(6.0).reshape(3, 2))
     without = gains.without(1)
     assert without.claimed.tolist() == [[0, 1], [4, 5]]
-    assert without.realised.tolist() == [[0, -1], [-4, -5]]
+    assert without.realized.tolist() == [[0, -1], [-4, -5]]

@@ -90,8 +90,8 @@ def test_calibration_covers_every_known_cell(split: Split) -> None:
     groups = calibrate(split)
     assert sum(group["cells"] for group in groups) == 4 * 48
     assert groups[-1]["predicted"] > 0.6
-    assert groups[-1]["realised"] > 0.9
-    assert groups[0] == {"cells": groups[0]["cells"], "predicted": 0, "realised": 0}
+    assert groups[-1]["realized"] > 0.9
+    assert groups[0] == {"cells": groups[0]["cells"], "predicted": 0, "realized": 0}
 
 
 @pytest.mark.thorough

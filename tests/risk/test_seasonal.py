@@ -50,7 +50,7 @@ def test_no_prior_days_leave_the_smooth_of_own_history(shares: np.ndarray) -> No
 
 @given(SHARES)
 def test_many_prior_days_leave_the_fleet_at_the_own_level(shares: np.ndarray) -> None:
-    """With k towards infinity the hours are the fleet's, at the VM's own mean level."""
+    """With k toward infinity the hours are the fleet's, at the VM's own mean level."""
     profile = fleet_profile(shares, np.ones((3, 48)))
     season = estimate_season(7 * shares, np.full((3, 48), 7), np.full(3, 7), profile)
     expected = scale_profile(shares.mean(axis=1), profile)
@@ -78,7 +78,7 @@ def test_twelve_days_of_history_and_twelve_of_prior_weigh_alike() -> None:
 
 
 def test_smoothing_weighs_hours_by_their_days() -> None:
-    """An hour that is known on few days hardly moves its neighbours."""
+    """An hour that is known on few days hardly moves its neighbors."""
     sums, counts = np.zeros((1, 48)), np.full((1, 48), 100)
     counts[0, 10] = sums[0, 10] = 1
     season = estimate_season(sums, counts, np.array([28]), np.ones(48))

@@ -111,7 +111,7 @@ def test_a_policy_is_edited_where_its_twin_is_left_exactly_full() -> None:
 
 
 @pytest.mark.parametrize("free", [(), (2,), (0,), (0, 1, 2, 3)])
-def test_a_neighbourhood_knows_of_edits_of_fixed_vms(free: tuple[int, ...]) -> None:
+def test_a_neighborhood_knows_of_edits_of_fixed_vms(free: tuple[int, ...]) -> None:
     """Whichever VMs are free, a schedule that edits a policy is still possible."""
     instance = _two_twins_at_one_start().instance()
     edited = np.array([30, 30, 42, 42])

@@ -19,7 +19,7 @@ from tests.benchmarks.measured import Limits, run_measured
 from tests.benchmarks.solver import ARM_NAMES, result_of
 from tests.benchmarks.solver_arms import ARMS, Trajectory, read_note
 from tests.benchmarks.solver_mip import MixedIntegerProgram
-from tests.benchmarks.solver_tables import check, cost_after, judge, scaling, summarise, to_markdown
+from tests.benchmarks.solver_tables import check, cost_after, judge, scaling, summarize, to_markdown
 from tests.solve.examples import Problem, best_of_all, problems
 
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
@@ -33,7 +33,7 @@ WEEKS = 6
         ("cost 45.60", (45.6, None)),
         ("cost 1,345.60, bound -1.5, captured 99.5 %", (1345.6, -1.5)),
         ("bound 7, cost 8, vault 3 of 4", (8.0, 7.0)),
-        ("3 of 40 neighbourhoods", (None, None)),
+        ("3 of 40 neighborhoods", (None, None)),
     ],
 )
 def test_notes_are_read_whatever_is_around_them(note: str, figures: tuple[float | None, float | None]) -> None:
@@ -47,7 +47,7 @@ def test_a_trajectory_tells_what_became_better(capsys: pytest.CaptureFixture[str
     trajectory("bound", 1, 1, "bound 2.0")
     trajectory("search", 1, 1, "cost 9.0")
     trajectory("search", 1, 1, "cost 9.5")
-    trajectory("neighbourhoods", 4, 4, "cost 8.0, bound 3.0")
+    trajectory("neighborhoods", 4, 4, "cost 8.0, bound 3.0")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["cost"], line["bound"]) for line in lines] == [(None, 2.0), (9.0, 2.0), (8.0, 3.0)]
 
@@ -157,7 +157,7 @@ def test_scaling_of_a_power_law() -> None:
 
 def test_targets_are_compared_and_nothing_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
     """The worst seed of each size counts; sizes without a target are left out; a missed figure is named."""
-    lines = check(summarise([estate(300), estate(777)]))
+    lines = check(summarize([estate(300), estate(777)]))
     assert [line["vms"] for line in lines] == [300]
     assert lines[0]["met"] == (True, False, True)
     assert "missed: seconds" in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_targets_are_compared_and_nothing_is_dropped(capsys: pytest.CaptureFixtu
 def test_markdown_names_what_did_not_finish() -> None:
     """An arm that did not finish stands in the table with the reason."""
     unfinished = arm(None, None, not_finished="more memory than 12.0 GiB, building the model")
-    text = to_markdown(summarise([estate(300), estate(1000, **{"monolithic CP-SAT": unfinished})]))
+    text = to_markdown(summarize([estate(300), estate(1000, **{"monolithic CP-SAT": unfinished})]))
     assert "| not finished: more memory than 12.0 GiB, building the model |" in text
     assert "| 300 | **99.50 %** (target 99.5 %) |" in text
     assert "| ours | 99.5 %, 10.0, 0.39 |" in text

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from optimizer.solve.problem.cost import evaluate
-from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
+from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarize_medium, summarize_tiny
 from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
 from tests.benchmarks.tight_problems import keeps_every_rule
 from tests.benchmarks.twin_keys import look_at, of_key, to_markdown
@@ -54,7 +54,7 @@ def test_plans_of_tight_instances_are_optimal() -> None:
 
 
 def test_a_judge_that_asks_for_more_leaves_fewer_schedules() -> None:
-    """Schedules that a judge does not let pass count as infeasible, and what it adds counts towards the optimum."""
+    """Schedules that a judge does not let pass count as infeasible, and what it adds counts toward the optimum."""
     number = next(n for n in range(20) if check_tiny(SEED, n, tight=True, effort=None).optimum is not None)
     found = check_tiny(SEED, number, tight=True, effort=None).optimum
     assert found is not None
@@ -75,7 +75,7 @@ def test_plans_of_tiny_instances_are_optimal() -> None:
     found = [check_tiny(SEED + 1, number, list(EXTRAS)) for number in range(8)]
     assert [(one.number, one.faults) for one in found if one.faults] == []
     assert all(one.plan_gap is not None and one.plan_gap <= 1e-4 for one in found if one.optimum is not None)
-    assert sum(summarise_tiny(found)["plan_gaps"].values()) == sum(one.optimum is not None for one in found)
+    assert sum(summarize_tiny(found)["plan_gaps"].values()) == sum(one.optimum is not None for one in found)
 
 
 def test_an_optimum_is_proven_by_a_solver_that_is_not_ours() -> None:
@@ -134,7 +134,7 @@ def test_what_is_left_open_falls_apart_into_bound_and_plan() -> None:
         Medium(number=0, plan=2.0, relaxation=0.0, bound=0.5, optimum=1.0, **one),  # type: ignore[arg-type]  # known above
         Medium(number=1, plan=2.0, relaxation=0.0, bound=0.5, optimum=None, **one),  # type: ignore[arg-type]  # as above
     ]
-    (line,) = summarise_medium(found)
+    (line,) = summarize_medium(found)
     assert (line["instances"], line["proven"], line["optimal_plans"], line["unsound"]) == (2, 1, 0, 0)
     assert (line["relaxation_short"], line["bound_short"], line["plan_short"]) == pytest.approx((0.1, 0.05, 0.1))
     assert line["certified"] == pytest.approx(9 / 10.5)

@@ -469,7 +469,7 @@ def test_a_plan_with_a_fault_is_refused(ruled: Valid) -> None:
 
 
 def test_many_faults_are_counted(ruled: Valid) -> None:
-    """Five faults are spelt out, the rest is a number."""
+    """Five faults are spelled out, the rest is a number."""
     spoilt = crowd_in_vault(crowded(ruled))
     with pytest.raises(VerificationError, match=r"\(and \d+ more\)"):
         require_verified(

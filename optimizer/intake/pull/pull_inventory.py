@@ -294,16 +294,16 @@ def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
 def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
     """Add the protected VMs, each in a spelling that never changes."""
     wanted = spelling_of((), found.protected_items)
-    spelt = spelling_of(old.vms, old.protected_items) if old else {}
+    spelled = spelling_of(old.vms, old.protected_items) if old else {}
     closed: set[Caseless] = set()
     by_id = _listed_vms(source, wanted, found, closed)
     if source.find_vm is not None:
         unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
-        by_id |= _look_for([spelt.get(key, key) for key in unlisted], source.find_vm, found)
+        by_id |= _look_for([spelled.get(key, key) for key in unlisted], source.find_vm, found)
     before = {id_of(vm): vm for vm in old.vms} if old else {}
     resources = before | by_id
     for vm_id, stated in wanted.items():
-        if (vm := _spelt_vm(stated, spelt.get(vm_id), resources.get(vm_id))) is not None:
+        if (vm := _spelled_vm(stated, spelled.get(vm_id), resources.get(vm_id))) is not None:
             found.vms.append(vm)
 
 
@@ -327,7 +327,7 @@ def _look_for(vm_ids: Sequence[ArmId], find_vm: FindVm, found: Found) -> dict[Ar
     return looked.found
 
 
-def _spelt_vm(stated: ArmId, spelling: ArmId | None, resource: Resource | None) -> Resource | None:
+def _spelled_vm(stated: ArmId, spelling: ArmId | None, resource: Resource | None) -> Resource | None:
     """Resource of a VM in the spelling of the estate that is appended to; None if its items say all that is known.
 
     Parameters

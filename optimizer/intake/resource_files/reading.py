@@ -197,8 +197,8 @@ def _rows_of(table: Any) -> Iterator[object]:
 
 def _did_you_mean(key: str) -> str:
     """Hint at the nearest key for resources; empty if no key is similar."""
-    spelt = re.sub(r"(?<=[a-z])(?=[A-Z])|[-\s]+", "_", key).lower()
-    near = difflib.get_close_matches(spelt, (*KINDS, "value"), n=1, cutoff=0.75)
+    spelled = re.sub(r"(?<=[a-z])(?=[A-Z])|[-\s]+", "_", key).lower()
+    near = difflib.get_close_matches(spelled, (*KINDS, "value"), n=1, cutoff=0.75)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

@@ -151,11 +151,11 @@ def keep_spelling(rows: list[VmRow], known: list[Resource]) -> list[VmRow]:
         The estate contains the VM by name only, and the list now states its resource group. The load of the two could
         not be matched.
     """
-    spelt = {id_of(resource): str(resource["id"]) for resource in known}
+    spelled = {id_of(resource): str(resource["id"]) for resource in known}
     for row in rows:
-        if ArmId(row.vm) not in spelt and ArmId(row.name) in spelt:
+        if ArmId(row.vm) not in spelled and ArmId(row.name) in spelled:
             raise DataError(
                 f"the estate knows VM {row.name} without a resource group, and line {row.line} now gives one; leave "
                 "it out, or import everything into a folder of its own"
             )
-    return [replace(row, vm=spelt.get(ArmId(row.vm), row.vm)) for row in rows]
+    return [replace(row, vm=spelled.get(ArmId(row.vm), row.vm)) for row in rows]

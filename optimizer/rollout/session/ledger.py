@@ -43,7 +43,7 @@ _LOCK_SECONDS = 60.0
 
 
 class CountedWrite(StrictModel):
-    """A write that counts towards a limit of Azure, whether or not it took place in the end.
+    """A write that counts toward a limit of Azure, whether or not it took place in the end.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from optimizer.solve.bound.forced import sharp_forced_bounds
 from optimizer.solve.effort.clock import Standing
 from optimizer.solve.effort.cycles import Cycle
 from optimizer.solve.exact.cpsat import Scope, ScopedModel
-from optimizer.solve.exact.neighbourhoods import Neighbourhoods
+from optimizer.solve.exact.neighborhoods import Neighborhoods
 from optimizer.solve.search.strategy import CycleSearch, Task
 
 WHOLE_MODEL_VMS = 40
@@ -21,7 +21,7 @@ WHOLE_MODEL_VMS = 40
 WHOLE_WORK = 0.01
 """Limit of CP-SAT on the whole problem, in its deterministic seconds per unit of effort so far."""
 
-NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
+NEIGHBORHOOD_WORK, EFFORT_PER_NEIGHBORHOOD = 0.2, 16
 """Limit of CP-SAT in each neighborhood, in its deterministic seconds, and units of effort per neighborhood."""
 
 
@@ -63,18 +63,18 @@ class Finisher:
         instance = self._task.instance
         if instance.num_vms <= WHOLE_MODEL_VMS:
             bound = max(bound, self._ask_for_all(WHOLE_WORK * cycle.end))
-        numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
+        numbers = range(*(int(effort // EFFORT_PER_NEIGHBORHOOD) for effort in (cycle.begin, cycle.end)))
         if not numbers or not instance.movable.any():
             return bound
         seed, reduced = self._task.search.seed, reduced_costs(instance, self._climb.best, self._climb.arrays)
-        neighbourhoods = Neighbourhoods(instance, reduced, seed)
+        neighborhoods = Neighborhoods(instance, reduced, seed)
         for number in numbers:
             if done(cycle, bound):
                 break
-            model = ScopedModel(instance, neighbourhoods.scope(number, self._search.best))
-            self._search.offer(model.solve(NEIGHBOURHOOD_WORK, seed + number, self._task.clock.left()).options)
-            effort = (number + 1) * EFFORT_PER_NEIGHBOURHOOD
-            self._standing.report("neighbourhoods", effort, cost=self._search.best_cost, bound=bound)
+            model = ScopedModel(instance, neighborhoods.scope(number, self._search.best))
+            self._search.offer(model.solve(NEIGHBORHOOD_WORK, seed + number, self._task.clock.left()).options)
+            effort = (number + 1) * EFFORT_PER_NEIGHBORHOOD
+            self._standing.report("neighborhoods", effort, cost=self._search.best_cost, bound=bound)
         return bound
 
     def _ask_for_all(self, work: float) -> float:

@@ -27,8 +27,8 @@ def item(name: str, source: object = None, **properties: object) -> dict[str, An
 
 
 def protected(vms: list[dict[str, Any]], items: list[dict[str, Any]], **known: str) -> ProtectedVms:
-    spelt = {ArmId(vm_id(name)): spelling for name, spelling in known.items()}
-    return ProtectedVms({ArmId(vm["id"]): vm for vm in vms}, items, spelt)
+    spelled = {ArmId(vm_id(name)): spelling for name, spelling in known.items()}
+    return ProtectedVms({ArmId(vm["id"]): vm for vm in vms}, items, spelled)
 
 
 def test_listed_vms_with_an_item_are_protected() -> None:

@@ -268,7 +268,7 @@ def test_unprotected_vms_and_accounts_stay_out(tmp_path: Path) -> None:
 
 
 def test_copies_that_agree_count_once(tmp_path: Path) -> None:
-    """A resource that two files hold counts once; what changes by itself, or is spelt in another case, may differ."""
+    """A resource in two files counts once; what changes by itself, or is spelled in another case, may differ."""
     second = inputs.keyed()
     second["policies"][0]["properties"]["protectedItemsCount"] = 7
     second["policies"][0]["properties"]["timeZone"] = "utc"

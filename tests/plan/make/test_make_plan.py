@@ -143,7 +143,7 @@ def test_another_seed_is_recorded(imported: Planned) -> None:
 
 
 def test_the_next_month_moves_next_to_nobody(tmp_path: Path) -> None:
-    """With the plan applied and a month of the same behaviour more, fewer than 2 % of the VMs move."""
+    """With the plan applied and a month of the same behavior more, fewer than 2 % of the VMs move."""
     estate = imported_estate(tmp_path)
     plan = make_plan(estate, effort=EFFORT)
     next_month = with_another_month(tmp_path, apply_in_memory(estate.document, plan.changes))

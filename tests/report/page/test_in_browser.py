@@ -86,7 +86,7 @@ COLORS = """
 
 
 def colors_of(page: Page, chart: str) -> set[int]:
-    """Colours that are painted in the canvases of a chart, as 0xRRGGBB."""
+    """Colors that are painted in the canvases of a chart, as 0xRRGGBB."""
     return set(page.evaluate(COLORS, chart))
 
 
@@ -179,7 +179,7 @@ def test_hovering_a_half_hour_tells_its_numbers(desk: Opened) -> None:
     assert tooltip.count() > 0
 
 
-def test_dark_and_light_pages_paint_other_colours(browser: Browser, page_file: Path) -> None:
+def test_dark_and_light_pages_paint_other_colors(browser: Browser, page_file: Path) -> None:
     """Changing the scheme repaints the pictures that are already there."""
     opened = open_page(browser, page_file)
     light = colors_of(opened.page, "chart-heat-today")

@@ -72,7 +72,7 @@ def test_what_today_breaks_may_stay_broken_until_both_have_moved(first: str) -> 
         state.make(writes[vm])
 
 
-def test_what_today_breaks_is_no_licence_for_others() -> None:
+def test_what_today_breaks_is_no_license_for_others() -> None:
     """One pair in the wrong order does not let a third VM break the same rule."""
     rule = Rule(name="a first", order=("a", "*"))
     found = given({"a": "late", "b": "early", "c": "night"}, {"c": "23:00"}, rule)

@@ -133,7 +133,7 @@ def test_a_late_effect_after_a_refusal_is_ours(joining: Ready, tmp_path: Path, m
 
 
 @pytest.mark.parametrize("minutes", [3, 8, 20, 40])
-def test_a_late_effect_counts_towards_the_limits_from_then_on(joining: Ready, tmp_path: Path, minutes: int) -> None:
+def test_a_late_effect_counts_toward_the_limits_from_then_on(joining: Ready, tmp_path: Path, minutes: int) -> None:
     """A request that took effect late leaves no room a day after it was sent, but a day after it took effect."""
     clock = VirtualClock(NOW)
     service = LateService(joining.document, clock=clock, delay=timedelta(minutes=minutes))

@@ -123,7 +123,7 @@ def test_a_name_that_several_vms_have_closes_them_all() -> None:
 
 
 def test_a_container_that_the_vault_does_not_have_falls_back_to_the_name() -> None:
-    """How containers are spelt is not documented: where one is not known, a VM of that name waits."""
+    """How containers are spelled is not documented: where one is not known, a VM of that name waits."""
     world = of_two_vaults()
     assert why_not(world, job(containerName="iaasvmcontainerv2;rg%2Dapp;one-0"))
     assert not why_not(world, job(containerName="iaasvmcontainerv2;rg-app;stranger", entityFriendlyName="stranger"))

@@ -225,7 +225,7 @@ def test_a_job_in_progress_is_waited_for(scene: Scene) -> None:
 
 
 def test_no_job_is_an_alarm_and_a_backup_is_offered_only(scene: Scene) -> None:
-    """The command is spelt out, quoted for a shell, and nothing is written."""
+    """The command is spelled out, quoted for a shell, and nothing is written."""
     found = scene.look_at_vm(at(18, 6), NIGHT_BEFORE)
     assert (found.verdict, kinds(found)) == ("alarm", ["no_job"])
     words = shlex.split(found.findings[0].command)

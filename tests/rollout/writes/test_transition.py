@@ -162,7 +162,7 @@ def test_a_cap_refuses_an_arrival_until_there_is_room() -> None:
     assert state.blockers(move("a", "one", "two")) == ()
 
 
-def test_an_edit_moves_all_its_vms_towards_a_cap() -> None:
+def test_an_edit_moves_all_its_vms_toward_a_cap() -> None:
     """An edit brings both VMs of a policy to half hours where only one more may be."""
     _, state = given_by(Rule(name="three at once", max_concurrent=3))
     assert "three at once" in state.blockers(edit("one", "01:00", "04:30", "a", "b"))[0]

@@ -200,7 +200,7 @@ def test_family_is_needed(family: Family) -> None:
 
 @pytest.mark.parametrize(("fixed", "kept"), [(0, 20), (1, 30)])
 def test_gates_hold_against_vms_that_are_fixed(fixed: int, kept: int) -> None:
-    """In a neighbourhood the free VM keeps clear of the one that stays, whichever of the two it is."""
+    """In a neighborhood the free VM keeps clear of the one that stays, whichever of the two it is."""
     problem = _in_order()
     instance = problem.instance()
     start = np.array([46, 46])
@@ -224,7 +224,7 @@ def test_gates_of_some_rules_alone() -> None:
         assert (is_feasible(instance, answer.options)) == kept
 
 
-def test_fixed_writes_count_towards_their_limit() -> None:
+def test_fixed_writes_count_toward_their_limit() -> None:
     """A policy that others have written leaves that much less for the VMs that are free."""
     problem = _two_writes()
     instance = problem.instance()

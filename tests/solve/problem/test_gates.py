@@ -151,7 +151,7 @@ def test_an_application_follows_its_database_soon() -> None:
     assert breaks(soon, "15:00", "17:00")
 
 
-def test_within_looks_at_neighbouring_sets() -> None:
+def test_within_looks_at_neighboring_sets() -> None:
     """The third set follows the second soon, not the first; without a second set it follows the first."""
     rule = Rule(name="chain", order=("vm0", "vm1", "vm2"), within=2.0)
     chain = pair(*[(DAILY, "UTC")] * 3, starts=("20:00", "23:00", "02:00"), rule=rule)

@@ -15,7 +15,7 @@ from optimizer.solve.effort.cycles import Cycle
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
-from optimizer.solve.search.finisher import EFFORT_PER_NEIGHBOURHOOD, WHOLE_MODEL_VMS, Finisher
+from optimizer.solve.search.finisher import EFFORT_PER_NEIGHBORHOOD, WHOLE_MODEL_VMS, Finisher
 from optimizer.solve.search.strategy import CycleSearch, Task
 from tests.solve.small_instances import Row, Shape, every_schedule, priced, small_instance
 
@@ -71,7 +71,7 @@ def test_a_large_problem_is_finished_in_neighborhoods() -> None:
         return False
 
     before = search.best_cost
-    bound = made.run(Cycle(1, EFFORT_PER_NEIGHBOURHOOD, 3 * EFFORT_PER_NEIGHBOURHOOD, num_vms), 1.5, done)
+    bound = made.run(Cycle(1, EFFORT_PER_NEIGHBORHOOD, 3 * EFFORT_PER_NEIGHBORHOOD, num_vms), 1.5, done)
     assert asked == [1.5, 1.5]
     assert bound == 1.5
     assert search.best_cost < before
@@ -83,7 +83,7 @@ def test_it_stops_when_the_search_is_done() -> None:
     num_vms = WHOLE_MODEL_VMS + 2
     instance = spread(num_vms)
     made, search = finisher(instance)
-    made.run(Cycle(1, EFFORT_PER_NEIGHBOURHOOD, 3 * EFFORT_PER_NEIGHBOURHOOD, num_vms), 1.5, lambda *_: True)
+    made.run(Cycle(1, EFFORT_PER_NEIGHBORHOOD, 3 * EFFORT_PER_NEIGHBORHOOD, num_vms), 1.5, lambda *_: True)
     assert search.best.tolist() == instance.today.tolist()
 
 

@@ -144,7 +144,7 @@ def test_progress_is_reported() -> None:
         seen[stage] = (done, total)
 
     solve(fleet(60).instance(), Search(effort=25, gap=0.0), progress=note)
-    assert {"bound", "search", "neighbourhoods"} <= set(seen)
+    assert {"bound", "search", "neighborhoods"} <= set(seen)
     assert all(done == total for done, total in seen.values())
 
 
@@ -219,7 +219,7 @@ def test_policy_over_its_limit_may_stay_but_takes_nobody() -> None:
 
 
 def test_items_unknown_to_the_estate_take_up_room() -> None:
-    """Azure reports more items than the estate has: the rest counts towards the limit of the policy."""
+    """Azure reports more items than the estate has: the rest counts toward the limit of the policy."""
     rules = Rules(policies={"max_vms_per_policy": 3})
     policies = [policy("p", "v", 46, items_reported=3), policy("q", "v", 4)]
     found = inventory(policies, [("a", "p"), ("b", "q"), ("c", "q")])

@@ -13,7 +13,7 @@ MAX_FREE_VMS = 70
 OPTIONS_PER_VM = 14
 
 
-class Neighbourhoods:
+class Neighborhoods:
     """Repeatable, numbered neighborhoods of a schedule, of four kinds in turn.
 
     Parameters

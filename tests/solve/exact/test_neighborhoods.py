@@ -7,7 +7,7 @@ import pytest
 
 from optimizer.model.arrays import IntArray
 from optimizer.solve.exact.cpsat import Scope
-from optimizer.solve.exact.neighbourhoods import MAX_FREE_VMS, OPTIONS_PER_VM, Neighbourhoods
+from optimizer.solve.exact.neighborhoods import MAX_FREE_VMS, OPTIONS_PER_VM, Neighborhoods
 from optimizer.solve.problem.instance import Instance
 from tests.solve.small_instances import Shape, small_instance
 
@@ -24,7 +24,7 @@ def estate() -> tuple[Instance, IntArray]:
 
 def kinds(instance: Instance, options: IntArray, reduced: np.ndarray | None = None) -> list[Scope]:
     """One neighborhood of each of the four kinds."""
-    made = Neighbourhoods(instance, np.zeros((instance.num_vms, 48)) if reduced is None else reduced, seed=3)
+    made = Neighborhoods(instance, np.zeros((instance.num_vms, 48)) if reduced is None else reduced, seed=3)
     return [made.scope(number, options) for number in range(4)]
 
 
@@ -62,7 +62,7 @@ def test_services_are_freed_as_a_whole() -> None:
 def test_immovable_vms_are_never_free() -> None:
     """VM 0 is pinned."""
     instance, options = estate()
-    made = Neighbourhoods(instance, np.zeros((30, 48)), seed=1)
+    made = Neighborhoods(instance, np.zeros((30, 48)), seed=1)
     assert all(0 not in made.scope(number, options).options for number in range(24))
 
 
@@ -75,12 +75,12 @@ def test_the_others_stay_where_the_schedule_has_them() -> None:
 def test_a_number_always_frees_the_same_vms() -> None:
     """The order in which neighborhoods are asked for does not matter; another seed frees others."""
     instance, options = estate()
-    first = Neighbourhoods(instance, np.zeros((30, 48)), seed=3)
-    second = Neighbourhoods(instance, np.zeros((30, 48)), seed=3)
+    first = Neighborhoods(instance, np.zeros((30, 48)), seed=3)
+    second = Neighborhoods(instance, np.zeros((30, 48)), seed=3)
     forward = [first.scope(number, options).options for number in range(8)]
     backward = [second.scope(number, options).options for number in reversed(range(8))]
     assert forward == backward[::-1]
-    other = Neighbourhoods(instance, np.zeros((30, 48)), seed=4)
+    other = Neighborhoods(instance, np.zeros((30, 48)), seed=4)
     assert [other.scope(number, options).options for number in range(8)] != forward
     of_keys = [sorted(first.scope(number, options).options) for number in range(1, 33, 4)]
     assert any(free != of_keys[0] for free in of_keys)
@@ -89,7 +89,7 @@ def test_a_number_always_frees_the_same_vms() -> None:
 def test_large_neighborhoods_are_cut_down() -> None:
     """Two hundred VMs at one start: as many are free as CP-SAT can handle."""
     instance = small_instance([4] * 200)
-    free = Neighbourhoods(instance, np.zeros((200, 48)), seed=0).scope(0, instance.today).options
+    free = Neighborhoods(instance, np.zeros((200, 48)), seed=0).scope(0, instance.today).options
     assert len(free) == MAX_FREE_VMS
 
 
@@ -97,7 +97,7 @@ def test_candidates_are_the_cheapest_allowed_starts_with_the_present_one_and_tod
     """The schedule has the VM at its most expensive start; today's is offered too, and forbidden ones are not."""
     reduced = np.arange(48, dtype=np.float64)[None, :]
     instance = small_instance([40], allowed={0: [*range(3, 48)]})
-    (options,) = Neighbourhoods(instance, reduced, seed=0).scope(0, np.array([47])).options.values()
+    (options,) = Neighborhoods(instance, reduced, seed=0).scope(0, np.array([47])).options.values()
     assert options == sorted({*range(3, 3 + OPTIONS_PER_VM), 40, 47})
 
 
@@ -107,15 +107,15 @@ def test_open_starts_are_preferred_among_nearly_equal_ones() -> None:
     reduced[:, :OPTIONS_PER_VM] = 0.0
     reduced[:, 30] = 0.01
     instance = small_instance([0, 30])
-    offered = Neighbourhoods(instance, reduced, seed=0).scope(0, instance.today).options[0]
+    offered = Neighborhoods(instance, reduced, seed=0).scope(0, instance.today).options[0]
     assert 30 in offered
     reduced[:, 30] = 0.03
-    offered = Neighbourhoods(instance, reduced, seed=0).scope(0, instance.today).options[0]
+    offered = Neighborhoods(instance, reduced, seed=0).scope(0, instance.today).options[0]
     assert 30 not in offered
 
 
 def test_a_vm_with_few_allowed_starts_gets_no_others() -> None:
     """Options that are not allowed are left out even if there is room for them."""
     instance = small_instance([4], allowed={0: [9, 20]})
-    (options,) = Neighbourhoods(instance, np.zeros((1, 48)), seed=0).scope(0, np.array([9])).options.values()
+    (options,) = Neighborhoods(instance, np.zeros((1, 48)), seed=0).scope(0, np.array([9])).options.values()
     assert options == [9, 20]
