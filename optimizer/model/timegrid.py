@@ -114,6 +114,12 @@ def format_start(option: int) -> str:
     return format_minute(option * SLOT_MINUTES)
 
 
+def format_slot(slot: int) -> str:
+    """Half hour of the UTC week in words, such as ``Monday 23:30``."""
+    day, of_day = divmod(slot, SLOTS_PER_DAY)
+    return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
+
+
 def settled_date(as_of: datetime) -> date:
     """Latest date that is completely in the past at an instant, in every time zone."""
     return as_of.astimezone(UTC).date() - timedelta(days=2)

@@ -23,8 +23,8 @@ from optimizer.model.occupancy import (
     weighted_overlaps,
 )
 from optimizer.model.pattern import ClockReading, Pattern
+from optimizer.model.timegrid import format_slot
 from optimizer.model.weights import weight_levels
-from optimizer.plan.audits.audit import format_slot
 from optimizer.plan.case import Case
 from optimizer.solve import Solved
 
@@ -131,7 +131,7 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
     return tried
 
 
-def keep_promise(case: Case, result: Solved, seed: int) -> Solved:
+def spread_services(case: Case, result: Solved, seed: int) -> Solved:
     """Spread the services in the schedule of a result; see :func:`spread_where_it_pays`.
 
     Parameters

@@ -16,7 +16,7 @@ from optimizer.solve.exact.spreading import Service
 from optimizer.solve.exact.stages import InStages, cheapest_in_stages
 from optimizer.solve.moves.curve import CurvePoint, trace_moves
 from optimizer.solve.moves.gains import Gains
-from optimizer.solve.moves.knee import Knee, find_knee
+from optimizer.solve.moves.knee import FewestMoves, find_knee
 from optimizer.solve.problem.statement import Statement
 from optimizer.solve.search.single_moves import improve_single_moves, settle_ties
 from optimizer.solve.search.solved import Solved
@@ -38,7 +38,7 @@ class Problem(Statement):
         """A schedule that costs no more, in which VMs of equal costs are back at today's start or at night."""
         return settle_ties(self.instance, options)
 
-    def in_stages(
+    def cheapest_in_stages(
         self, hint: IntArray, stuck: Sequence[int], search: Search, seconds: float | None = None
     ) -> InStages:
         """Cheapest schedule found that has an order of moves; see :mod:`optimizer.solve.exact.stages`."""
@@ -56,7 +56,7 @@ class Problem(Statement):
         """What the points of a moves curve gain, given as numbers of moves, ascending, with their costs, falling."""
         return Gains(self.cost(self.instance.today).total, points)
 
-    def fewest_moves_for(self, options: IntArray, share: float) -> Knee | None:
+    def fewest_moves_for(self, options: IntArray, share: float) -> FewestMoves | None:
         """About how few moves of a schedule give a share of its gain; None if it gains nothing."""
         return find_knee(self.instance, options, share)
 

@@ -21,6 +21,7 @@ from optimizer.model.timegrid import (
     common_start_step,
     format_minute,
     format_offset,
+    format_slot,
     format_start,
     in_calendar,
     parse_minute,
@@ -308,3 +309,8 @@ def test_instants_are_converted_to_utc() -> None:
     berlin = resolve_zone("Europe/Berlin")
     assert in_calendar(datetime(2000, 1, 1, tzinfo=berlin)) == datetime(1999, 12, 31, 23, tzinfo=UTC)
     assert in_calendar(datetime(2099, 12, 31, tzinfo=UTC)).tzinfo is UTC
+
+
+def test_slots_are_named_by_their_weekday() -> None:
+    """The first slot is Monday 00:00, the last Sunday 23:30."""
+    assert (format_slot(0), format_slot(335)) == ("Monday 00:00", "Sunday 23:30")

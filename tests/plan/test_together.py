@@ -26,8 +26,8 @@ from optimizer.plan.case import Case
 from optimizer.plan.notes.search_notes import notes_on_spreading
 from optimizer.plan.together import (
     MOST_PRICED,
-    keep_promise,
     services_together,
+    spread_services,
     spread_where_it_pays,
 )
 from optimizer.report.terminal.plan import render_plan
@@ -288,7 +288,7 @@ def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
     today = case.problem.instance.today
     cost = evaluate(case.problem.instance, today)
     before = Solved(today, cost, cost.total, "today", cost, "gap", 0.1, ascend(case.problem.instance, 1).best)
-    result = keep_promise(case, before, 0)
+    result = spread_services(case, before, 0)
     assert result.cost.total == pytest.approx(0.4 + 0.1 + 0.02)
     assert result.spreading_costs == pytest.approx(0.52 - 0.25)
     assert (result.is_optimal, result.bound, result.captured) == (True, cost.total, 1.0)

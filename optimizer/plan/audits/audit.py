@@ -43,11 +43,9 @@ from optimizer.model.occupancy import (
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import (
-    SLOT_MINUTES,
     SLOTS_PER_DAY,
-    WEEKDAYS,
-    format_minute,
     format_offset,
+    format_slot,
     format_start,
     resolve_zone,
 )
@@ -226,12 +224,6 @@ def _audit_services(inventory: Inventory, risk_today: FloatArray) -> tuple[Servi
         for g, name in enumerate(names)
     ]
     return tuple(sorted(found, key=lambda one: (-one.overlaps_per_month, -one.at_risk_per_month, one.service)))
-
-
-def format_slot(slot: int) -> str:
-    """Half hour of the UTC week in words, such as ``Monday 23:30``."""
-    day, of_day = divmod(slot, SLOTS_PER_DAY)
-    return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
 
 
 def _audit_busy(today: TodaysSchedule) -> tuple[BusyVm, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.make.case_writes import CaseWrites
-from optimizer.plan.together import keep_promise
+from optimizer.plan.together import spread_services
 from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search, Solved
 
 MOST_ATTEMPTS = 3
@@ -59,7 +59,7 @@ def solve_in_order(writes: CaseWrites, solve_case: Callable[[Case], Solved], sea
     stuck = writes.stuck(result.options)
     if not stuck:
         return result
-    options, bound = in_stages(writes, result.options, stuck, search, clock.left())
+    options, bound = cheapest_in_order(writes, result.options, stuck, search, clock.left())
     bound = max(result.bound, bound)
     candidates = [] if options is None else [_Candidate(options)]
     if not any(_is_good_enough(case, result, candidate, bound, search.gap) for candidate in candidates):
@@ -102,11 +102,11 @@ def spread_in_order(writes: CaseWrites, result: Solved, seed: int) -> Solved:
     """Spread the services of a schedule if the schedule can still be carried out then."""
     if not writes.case.problem.is_kept_by(result.options):
         return result
-    spread = keep_promise(writes.case, result, seed)
+    spread = spread_services(writes.case, result, seed)
     return result if writes.stuck(spread.options) else spread
 
 
-def in_stages(
+def cheapest_in_order(
     writes: CaseWrites, options: IntArray, stuck: Sequence[int], search: Search, left: float | None
 ) -> tuple[IntArray | None, float]:
     """Cheapest schedule found whose VMs move in stages, with ties settled, and a bound on schedules with an order.
@@ -133,7 +133,7 @@ def in_stages(
     seconds = None
     if left is not None and search.time_limit_seconds is not None:
         seconds = max(left, LEAST_SHARE * search.time_limit_seconds)
-    staged = problem.in_stages(hint, stuck, search, seconds)
+    staged = problem.cheapest_in_stages(hint, stuck, search, seconds)
     bound = -math.inf if staged.bound is None else staged.bound
     if staged.options is None:
         return None, bound

@@ -13,7 +13,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.model.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.make.carried_out import in_stages, spread_in_order
+from optimizer.plan.make.carried_out import cheapest_in_order, spread_in_order
 from optimizer.plan.make.case_writes import CaseWrites
 from optimizer.plan.make.claims import to_check
 from optimizer.plan.make.diff import Diff
@@ -94,7 +94,7 @@ def _in_order(writes: CaseWrites, point: _Point, search: Search, left: float | N
     problem = writes.case.problem
     instance = replace(problem.instance, max_moves=point.max_moves)
     limited = replace(writes, case=replace(writes.case, problem=problem.with_instance(instance)))
-    options, bound = in_stages(limited, point.options, point.diff.stuck, search, left)
+    options, bound = cheapest_in_order(limited, point.options, point.diff.stuck, search, left)
     return point if options is None else _drafted(writes, point.max_moves, max(point.bound, bound), options)
 
 
@@ -107,7 +107,7 @@ def _curve(case: Case, found: Sequence[_Point], spread: _Point | None) -> MovesC
     gains = case.problem.gains([(point.max_moves, point.cost) for point in found])
     return MovesCurve(
         points=tuple(_entry(case, point, gains.share(point.cost)) for point in found),
-        knee=gains.knee,
+        knee=gains.elbow,
         most_of_gain=gains.fewest_for(MOST_OF_GAIN),
         spread=None if spread is None else _entry(case, spread, gains.share(spread.cost)),
         gain_over="today" if gains.from_today or gains.fewest == 0 else "fewest_moves",

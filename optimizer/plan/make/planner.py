@@ -14,7 +14,7 @@ from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.make.why_not import Tell, no_schedule_error, not_found_error
 from optimizer.plan.preparation import prepare
-from optimizer.plan.together import keep_promise
+from optimizer.plan.together import spread_services
 from optimizer.ports import Clock, Progress, ignore, no_progress
 from optimizer.solve import Near, Search, Solved, find_schedule
 
@@ -97,7 +97,7 @@ class Planner:
             prove=why_not,
         )
         if isinstance(answer, Solved):
-            return keep_promise(case, answer, self.search.seed)
+            return spread_services(case, answer, self.search.seed)
         if why_not:
             raise no_schedule_error(case, self.search, clock.left(), self.tell)
         raise not_found_error(case, self.search)

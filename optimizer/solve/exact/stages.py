@@ -54,7 +54,7 @@ class _Moves:
         return [self.done[v, t, stage] for t in self.options[v]] if stage >= 0 else []
 
 
-def in_stages(num_stages: int = NUM_STAGES) -> Family:
+def stage_constraints(num_stages: int = NUM_STAGES) -> Family:
     """The constraints that let the free VMs move in stages, from today's starts; see this module.
 
     Parameters
@@ -171,7 +171,7 @@ def cheapest_in_stages(
     if instance.num_vms > MOST_FREE:
         free = _in_the_way(instance, hint, stuck)
     options = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}
-    model = ScopedModel(instance, Scope(options, hint), (*FAMILIES, in_stages()))
+    model = ScopedModel(instance, Scope(options, hint), (*FAMILIES, stage_constraints()))
     answer = model.solve_without_rings(WORK * search.effort, search.seed, seconds)
     if answer.options is None:
         return InStages(None)

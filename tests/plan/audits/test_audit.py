@@ -13,7 +13,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import starts_today
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.audits.audit import TodaysSchedule, audit, best_options, format_slot
+from optimizer.plan.audits.audit import TodaysSchedule, audit, best_options
 from tests.report.small_estate import AS_OF, make_inventory, make_risk
 
 INVENTORY = make_inventory()
@@ -159,8 +159,3 @@ def test_wrong_shapes_are_refused() -> None:
     """An array with other rows than the inventory is the caller's mistake."""
     with pytest.raises(ValueError, match=r"risk has shape \(29, 48\); wanted \(30, 48\)"):
         audit(TodaysSchedule(INVENTORY, RISK[1:], Rules()))
-
-
-def test_slots_are_named_by_their_weekday() -> None:
-    """The first slot is Monday 00:00, the last Sunday 23:30."""
-    assert (format_slot(0), format_slot(335)) == ("Monday 00:00", "Sunday 23:30")
