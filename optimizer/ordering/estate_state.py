@@ -1,4 +1,7 @@
-"""Order of edits and reassignments in which limits, caps and sets hold after each of them."""
+"""State of an estate while its edits and reassignments are put in order.
+
+An order is good if limits, caps and set constraints hold after each of them.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ from optimizer.ordering.clash_counts import ClashCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A change that gives items another start.
+class PlannedMove:
+    """A change that gives items another start, and the policies that they leave and join.
 
     Parameters
     ----------
@@ -39,8 +42,8 @@ class Step:
     target: ArmId
 
 
-class Progress:
-    """State after the steps taken so far: items of each policy, and windows of each capped group.
+class EstateState:
+    """State of the estate after the moves taken so far: items of each policy, and windows of each capped group.
 
     Parameters
     ----------
@@ -67,8 +70,8 @@ class Progress:
         twins: Mapping[ArmId, Sequence[ArmId]],
         edited: Iterable[ArmId],
     ) -> None:
-        self.taken: list[Step] = []
-        self.stuck: list[Step] = []
+        self.taken: list[PlannedMove] = []
+        self.stuck: list[PlannedMove] = []
         self._caps = caps
         self._clashes = clashes
         self._limit = limit
@@ -78,54 +81,54 @@ class Progress:
         self._items = Counter(inventory.policy_sizes)
         self._over = {key for key, size in self._items.items() if size > limit.existing}
 
-    def admit(self, steps: Iterable[Step]) -> list[Step]:
-        """Take all possible steps, and repeat as long as that makes others possible; returns the steps that are left.
+    def admit(self, moves: Iterable[PlannedMove]) -> list[PlannedMove]:
+        """Take all possible moves, and repeat as long as that makes others possible; returns the moves that are left.
 
         An item goes to its intended policy if that has room, otherwise to a twin with the same start.
         """
-        waiting = list(steps)
+        waiting = list(moves)
         for any_twin in (False, True):
             admitted = True
             while admitted and waiting:
                 blocked = []
-                for step in waiting:
-                    fitting = self._fitting(step, any_twin=any_twin)
+                for move in waiting:
+                    fitting = self._fitting(move, any_twin=any_twin)
                     if fitting is None:
-                        blocked.append(step)
+                        blocked.append(move)
                     else:
                         self._take(fitting)
                 admitted, waiting = len(blocked) < len(waiting), blocked
         return waiting
 
-    def finish(self, steps: Iterable[Step]) -> None:
-        """Take the remaining steps although they break a limit or rule; they are reported as stuck."""
-        self.stuck = list(steps)
-        for step in self.stuck:
-            self._take(step)
+    def finish(self, moves: Iterable[PlannedMove]) -> None:
+        """Take the remaining moves although they break a limit or rule; they are reported as stuck."""
+        self.stuck = list(moves)
+        for move in self.stuck:
+            self._take(move)
 
-    def _take(self, step: Step) -> None:
-        self.taken.append(step)
-        self._caps.move(step.rows, step.before, step.after)
-        self._clashes.move(step.rows, step.after)
-        self._not_edited_yet.discard(step.source)
-        self._items[step.source] -= len(step.rows)
-        self._items[step.target] += len(step.rows)
+    def _take(self, move: PlannedMove) -> None:
+        self.taken.append(move)
+        self._caps.move(move.rows, move.before, move.after)
+        self._clashes.move(move.rows, move.after)
+        self._not_edited_yet.discard(move.source)
+        self._items[move.source] -= len(move.rows)
+        self._items[move.target] += len(move.rows)
 
     def _has_room(self, key: ArmId) -> bool:
         """Whether one more item may be assigned to a policy now."""
         limit = self._limit.existing if key in self._existing else self._limit.new
         return key not in self._not_edited_yet and key not in self._over and self._items[key] < limit
 
-    def _fitting(self, step: Step, *, any_twin: bool) -> Step | None:
-        """The step in a form that is possible now; None if no form is."""
-        target = step.target
-        if step.source != target and not self._has_room(target):
+    def _fitting(self, move: PlannedMove, *, any_twin: bool) -> PlannedMove | None:
+        """The move in a form that is possible now; None if no form is."""
+        target = move.target
+        if move.source != target and not self._has_room(target):
             open_twins = [key for key in self._twins[target] if self._has_room(key)] if any_twin else []
             if not open_twins:
                 return None
             target = max(open_twins, key=lambda key: (self._items[key], key))
-        if self._clashes.in_the_way(step.rows, step.after) is not None:
+        if self._clashes.in_the_way(move.rows, move.after) is not None:
             return None
-        if self._caps.overfull(step.rows, step.before, step.after) is not None:
+        if self._caps.overfull(move.rows, move.before, move.after) is not None:
             return None
-        return step if target == step.target else replace(step, target=target)
+        return move if target == move.target else replace(move, target=target)

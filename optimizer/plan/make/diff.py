@@ -19,7 +19,7 @@ from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.policy_names import free_name
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
-from optimizer.ordering import CapCounts, ClashCounts, Move, Progress, Step, order_of_moves
+from optimizer.ordering import CapCounts, ClashCounts, EstateState, Move, PlannedMove, order_of_moves
 from optimizer.solve import choose_policies
 
 
@@ -75,7 +75,7 @@ class _Draft:
     host_of: dict[int, _Host] = field(default_factory=dict)
     family_of: dict[int, dict[ArmId, _Host]] = field(default_factory=dict)
     creations: list[CreatePolicy] = field(default_factory=list)
-    edits: list[Step] = field(default_factory=list)
+    edits: list[PlannedMove] = field(default_factory=list)
     edited: set[ArmId] = field(default_factory=set)
     detours: dict[str, list[int]] = field(default_factory=dict)
 
@@ -166,14 +166,14 @@ def _derive(
     _choose_writes(draft, movable)
     for twins in _families(inventory):
         _host_family(draft, twins)
-    progress = _order(draft)
+    ordered = _order(draft)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
     return Diff(
-        changes=(*draft.creations, *(step.change for step in progress.taken)),
+        changes=(*draft.creations, *(move.change for move in ordered.taken)),
         policy_ids=tuple(host.id for host in hosts),
         policy_names=tuple(host.name for host in hosts),
         detours=sum(map(len, draft.detours.values())),
-        stuck=tuple(sorted(row for step in progress.stuck for row in step.rows)),
+        stuck=tuple(sorted(row for move in ordered.stuck for row in move.rows)),
     )
 
 
@@ -263,7 +263,7 @@ def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
         start=format_start(start),
         properties=_body(policy, start, draft.inventory.as_of),
     )
-    draft.edits.append(Step(edit, rows, policy.start, start, policy.id, policy.id))
+    draft.edits.append(PlannedMove(edit, rows, policy.start, start, policy.id, policy.id))
 
 
 def _place(draft: _Draft, hosts: dict[ArmId, _Host], start: int, rows: list[int]) -> None:
@@ -308,60 +308,60 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if key not in FIELDS_NOT_SENT}
 
 
-def _order(draft: _Draft) -> Progress:
+def _order(draft: _Draft) -> EstateState:
     """Order of reassignments and edits in which limits and rules hold after each of them.
 
-    The first attempt takes each step as soon as it is possible, in the order of the items. That may use up room that
-    a ring of full policies needs. If steps are left, the second attempt follows the trails of
+    The first attempt takes each move as soon as it is possible, in the order of the items. That may use up room that
+    a ring of full policies needs. If moves are left, the second attempt follows the trails of
     :func:`optimizer.ordering.trails.order_of_moves`, which do not use up that room.
     """
     moves = [_move(draft, row) for row in _leavers(draft)]
-    at_new_time = {step.target for step in draft.edits}
-    first = _progress(draft)
-    waiting = first.admit([step for step in moves if step.target not in at_new_time])
-    waiting = first.admit([*draft.edits, *waiting, *(step for step in moves if step.target in at_new_time)])
+    at_new_time = {move.target for move in draft.edits}
+    first = _todays_state(draft)
+    waiting = first.admit([move for move in moves if move.target not in at_new_time])
+    waiting = first.admit([*draft.edits, *waiting, *(move for move in moves if move.target in at_new_time)])
     first.finish(waiting)
     best = first
     if waiting:
-        other = _progress(draft)
+        other = _todays_state(draft)
         other.finish(other.admit([*draft.edits, *_along_trails(draft, moves)]))
-        best = min(first, other, key=lambda progress: len(progress.stuck))
-    for number, step in enumerate(best.taken):
-        if isinstance(step.change, ReassignItem) and step.change.policy_id != step.target:
-            (row,) = step.rows
-            draft.host_of[row] = draft.family_of[row][step.target]
-            best.taken[number] = replace(step, change=_move(draft, row).change)
+        best = min(first, other, key=lambda state: len(state.stuck))
+    for number, move in enumerate(best.taken):
+        if isinstance(move.change, ReassignItem) and move.change.policy_id != move.target:
+            (row,) = move.rows
+            draft.host_of[row] = draft.family_of[row][move.target]
+            best.taken[number] = replace(move, change=_move(draft, row).change)
     return best
 
 
-def _progress(draft: _Draft) -> Progress:
+def _todays_state(draft: _Draft) -> EstateState:
     twins: dict[ArmId, list[ArmId]] = {}
-    by_place: dict[tuple[int, int], list[ArmId]] = {}
+    by_start: dict[tuple[int, int], list[ArmId]] = {}
     for hosts in draft.families():
         for key, host in hosts.items():
-            by_place.setdefault((id(hosts), host.start), []).append(key)
-    for keys in by_place.values():
+            by_start.setdefault((id(hosts), host.start), []).append(key)
+    for keys in by_start.values():
         twins.update(dict.fromkeys(keys, keys))
-    return Progress(
+    return EstateState(
         draft.inventory,
         CapCounts(draft.inventory, draft.rules),
         ClashCounts(draft.inventory, draft.rules),
         draft.limit,
         twins,
-        {step.target for step in draft.edits},
+        {move.target for move in draft.edits},
     )
 
 
-def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
+def _along_trails(draft: _Draft, moves: list[PlannedMove]) -> list[PlannedMove]:
     """Reassignments in an order that needs no more room than there is; those without such an order come last."""
     over = {key for key, size in draft.inventory.policy_sizes.items() if size > draft.limit.existing}
     trails = []
-    for step in moves:
-        (row,) = step.rows
+    for move in moves:
+        (row,) = move.rows
         cell = id(draft.family_of[row])
-        trails.append(Move(row, None if step.source in over else (cell, step.before), (cell, step.after)))
+        trails.append(Move(row, None if move.source in over else (cell, move.before), (cell, move.after)))
     place = {row: number for number, row in enumerate(order_of_moves(trails, _room_by_start(draft, over)))}
-    return sorted(moves, key=lambda step: place.get(step.rows[0], len(moves)))
+    return sorted(moves, key=lambda move: place.get(move.rows[0], len(moves)))
 
 
 def _room_by_start(draft: _Draft, over: Container[ArmId]) -> Counter[Hashable]:
@@ -382,7 +382,7 @@ def _leavers(draft: _Draft) -> list[int]:
     return [row for row, item in enumerate(items) if draft.host_of[row].id != item.policy_id]
 
 
-def _move(draft: _Draft, row: int) -> Step:
+def _move(draft: _Draft, row: int) -> PlannedMove:
     """Reassignment of an item to its policy in the draft."""
     item, host = draft.inventory.items[row], draft.host_of[row]
     policy = draft.inventory.policy(item)
@@ -395,4 +395,4 @@ def _move(draft: _Draft, row: int) -> Step:
         policy=host.name,
         policy_id=host.id,
     )
-    return Step(change, (row,), policy.start, int(draft.options[row]), policy.id, host.id)
+    return PlannedMove(change, (row,), policy.start, int(draft.options[row]), policy.id, host.id)
