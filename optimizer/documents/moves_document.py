@@ -17,6 +17,7 @@ class Knee(StrictModel):
 
     A plan with a moves curve has the number of the curve (``most_of_gain``). In a plan without one, it is that of
     the plan's own moves; a curve may find fewer, as VMs may go elsewhere then.
+    ``moves_curve.knee`` is another number: the point of the curve farthest from its chord.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ class MovesCurve(StrictModel):
     ----------
     knee
         ``max_moves`` of the point farthest above the straight line from first to last: beyond it a move brings less
-        than moves do on average. None where nothing is gained.
+        than moves do on average. It is not ``summary.knee``, which goes by 80 % of the gain as ``most_of_gain`` does.
+        None if nothing is gained.
     most_of_gain
         ``max_moves`` of the first point with 80 % of the whole gain. None where nothing is gained.
     spread

@@ -131,7 +131,7 @@ class Standing:
                 self._progress(stage, done, done, self.note())
 
     def note(self) -> str:
-        """Cost, bound and certified share, as far as they are known, as text."""
+        """Cost, bound and captured share, as far as they are known, as text."""
         text = f"cost {self.cost:.2f}"
         if self.bound > -math.inf:
             text += f", bound {self.bound:.2f}"

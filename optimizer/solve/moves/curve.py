@@ -59,7 +59,7 @@ MOST_OSCILLATIONS = 40
 """Maximum number of improvements by oscillation at one number of moves; most numbers need fewer."""
 
 MOST_SETTLING = 5
-"""Maximum number of times that the knee (or the point of ``MOST_OF_GAIN``) is located; improving it shifts it."""
+"""Maximum number of times that the elbow (or the point of ``MOST_OF_GAIN``) is located; improving it shifts it."""
 
 ShouldStop = Callable[[], bool]
 
@@ -164,14 +164,14 @@ def trace_moves(
     for done, m in enumerate(reversed(wanted[:-1])):
         improvement.improve(m)
         progress("moves", done, len(wanted) + 1, f"{m} moves")
-    for number_of in (knee_of, fewest_for):
+    for number_of in (farthest_from_chord, fewest_for):
         improvement.settle(number_of)
     if instance.num_vms <= WHOLE_MODEL_VMS:
         improvement.settle_with_solver(fewest_for)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     envelope = pool.envelope()
     last = envelope[-1][0]  # fewer than planned if fewer moves were found to gain as much
-    named = {max(fewest, number_of(pool.gains())) for number_of in (knee_of, fewest_for)}
+    named = {max(fewest, number_of(pool.gains())) for number_of in (farthest_from_chord, fewest_for)}
     numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
     slopes = _few(slopes_at(envelope, numbers[1:-1]), instance.num_vms)
     points = improvement.points(
@@ -208,8 +208,12 @@ def grid(most: int) -> list[int]:
     return [*(m for m in steps if m < most), most]
 
 
-def knee_of(envelope: Sequence[tuple[int, float]]) -> int:
-    """The number of moves beyond which more moves bring little.
+def farthest_from_chord(envelope: Sequence[tuple[int, float]]) -> int:
+    """The number of moves whose point lies farthest above the straight line from first to last: the curve's elbow.
+
+    More moves than this bring less than moves do on average. ``plan.json`` calls it ``moves_curve.knee``. It is not
+    ``summary.knee``, the number of moves for 80 % of the gain (:func:`fewest_for`,
+    :mod:`optimizer.solve.moves.knee`).
 
     It has the largest ``gain(m) / gain(all) - m / all``, the distance to the chord from first to last, as in Satopaa,
     Albrecht, Irwin, Raghavan, "Finding a 'kneedle' in a haystack", ICDCS Workshops 2011, without smoothing.

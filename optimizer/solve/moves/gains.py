@@ -1,10 +1,10 @@
-"""Reads a moves curve: where the gain begins, its knee, and the fewest moves for a share of it."""
+"""Reads a moves curve: where the gain begins, its elbow, and the fewest moves for a share of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.solve.moves.curve import fewest_for, knee_of
+from optimizer.solve.moves.curve import farthest_from_chord, fewest_for
 from optimizer.solve.moves.path import IMPROVEMENT
 from optimizer.solve.moves.pool import is_dearer_than_last
 
@@ -36,9 +36,13 @@ class Gains:
         return (self._first - cost) / self._all if self.any else 0.0
 
     @property
-    def knee(self) -> int | None:
-        """The number of moves beyond which more moves bring little; None if moving gains nothing."""
-        return max(knee_of(self._points), self.fewest) if self.any else None
+    def elbow(self) -> int | None:
+        """The number of moves beyond which a move brings less than average; None if moving gains nothing.
+
+        It is ``moves_curve.knee`` in ``plan.json``, and not ``summary.knee``, the number of moves for 80 % of the
+        gain; see :func:`optimizer.solve.moves.curve.farthest_from_chord`.
+        """
+        return max(farthest_from_chord(self._points), self.fewest) if self.any else None
 
     def fewest_for(self, share: float) -> int | None:
         """The fewest moves that reach a share of the full gain; None if moving gains nothing."""

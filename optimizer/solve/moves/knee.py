@@ -1,5 +1,8 @@
 """Estimates how few of a plan's moves give most of its gain if the best moves are made first.
 
+This is the knee of the glossary, ``summary.knee`` in ``plan.json``. ``moves_curve.knee`` is another number: the point
+of the curve farthest from its chord (:func:`optimizer.solve.moves.curve.farthest_from_chord`).
+
 Nothing is searched: every VM goes where the plan has it, or stays at today's start. So the number is sufficient; the
 moves curve (:mod:`optimizer.solve.moves.curve`), in which VMs may also go elsewhere, may need fewer moves.
 
@@ -34,7 +37,7 @@ LEAST_GAIN = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Knee:
+class FewestMoves:
     """A part of a plan's moves.
 
     Parameters
@@ -49,7 +52,7 @@ class Knee:
     share: float
 
 
-def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | None:
+def find_knee(instance: Instance, options: IntArray, share: float) -> FewestMoves | None:
     """Find the fewest of a plan's moves that give a share of its gain, taken in the order of what they gain.
 
     Parameters
@@ -63,7 +66,7 @@ def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | Non
 
     Returns
     -------
-    Knee or None
+    FewestMoves or None
         None if the plan gains nothing.
     """
     today = instance.today
@@ -93,7 +96,7 @@ def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | Non
             gains_enough=lambda vms: gained(vms) >= share,
             keeps_rules=lambda vms: is_feasible(instance, schedule(vms)),
         )
-    return Knee(len(chosen), gained(chosen))
+    return FewestMoves(len(chosen), gained(chosen))
 
 
 def _without_needless(

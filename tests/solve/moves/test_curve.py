@@ -13,7 +13,7 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.moves.bounds import slopes_at
-from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, trace_moves
+from optimizer.solve.moves.curve import best_moves, farthest_from_chord, fewest_for, grid, never, trace_moves
 from optimizer.solve.moves.path import Walk
 from optimizer.solve.moves.tally import Tally
 from optimizer.solve.problem.arrays import BLOCKED
@@ -293,14 +293,14 @@ def test_the_grid_is_one_two_five() -> None:
     assert grid(100) == [0, 1, 2, 5, 10, 20, 50, 100]
 
 
-def test_knee_and_most_of_the_gain_of_a_curve_with_a_corner() -> None:
-    """The knee is the corner; most of the gain is where 80 % is reached, not before."""
+def test_elbow_and_most_of_the_gain_of_a_curve_with_a_corner() -> None:
+    """The elbow is the corner; most of the gain is where 80 % is reached, not before."""
     corner = [(0, 100.0), (5, 60.0), (10, 20.0), (20, 18.0), (100, 10.0)]
-    assert knee_of(corner) == 10
+    assert farthest_from_chord(corner) == 10
     assert fewest_for(corner) == 10
     assert fewest_for(corner, 0.4) == 5
     assert fewest_for([(0, 10.0), (1, 8.0), (2, 2.1), (3, 0.0)]) == 3
-    assert knee_of([(0, 3.0)]) == 0
+    assert farthest_from_chord([(0, 3.0)]) == 0
 
 
 def test_slopes_are_those_of_the_convex_hull() -> None:

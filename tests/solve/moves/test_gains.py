@@ -21,17 +21,17 @@ def test_gains_are_measured_from_the_fewest_moves_if_rules_cost_more() -> None:
     assert not gains.from_today
     assert gains.share(9.0) == 0.0
     assert gains.share(3.0) == pytest.approx(1.0)
-    assert gains.knee == 5
+    assert gains.elbow == 5
 
 
-def test_the_knee_has_at_least_the_fewest_moves() -> None:
-    """The knee is a point of the curve: no schedule with fewer moves keeps the rules."""
+def test_the_elbow_has_at_least_the_fewest_moves() -> None:
+    """The elbow is a point of the curve: no schedule with fewer moves keeps the rules."""
     gains = Gains(100.0, [(6, 2.0), (7, 1.0)])
-    assert gains.knee is not None and gains.knee >= 6
+    assert gains.elbow is not None and gains.elbow >= 6
 
 
 def test_nothing_is_gained_where_no_move_saves() -> None:
-    """A curve that does not fall has neither a knee nor shares."""
+    """A curve that does not fall has neither an elbow nor shares."""
     gains = Gains(5.0, [(0, 5.0)])
     assert not gains.any
-    assert (gains.knee, gains.fewest_for(0.8), gains.share(5.0)) == (None, None, 0.0)
+    assert (gains.elbow, gains.fewest_for(0.8), gains.share(5.0)) == (None, None, 0.0)
