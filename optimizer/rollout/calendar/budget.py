@@ -83,7 +83,7 @@ class LedgerCounts:
 
 
 class WriteBudgets:
-    """WriteBudgets of policy writes per vault or subscription, and of item writes per vault.
+    """Budgets of policy writes per vault or subscription, and of item writes per vault.
 
     Parameters
     ----------
@@ -111,12 +111,12 @@ class WriteBudgets:
             self.of_items(ArmId(vault_id)).add(to_seconds(at))
 
     def of_policies(self, vault_id: ArmId) -> WriteBudget:
-        """WriteBudget of policy writes for a vault, which it may share with others of its subscription."""
+        """Budget of policy writes for a vault, which it may share with others of its subscription."""
         place = shared_place(vault_id, self._scope)
         return self._policies.setdefault(place, WriteBudget((self._writes_per_day, DAY_SECONDS)))
 
     def of_items(self, vault_id: ArmId) -> WriteBudget:
-        """WriteBudget of assignments for a vault."""
+        """Budget of assignments for a vault."""
         limits = ((MOST_ITEMS_PER_DAY, DAY_SECONDS), (MOST_ITEMS_AT_ONCE, BATCH_SECONDS))
         return self._items.setdefault(vault_id, WriteBudget(*limits))
 
