@@ -31,9 +31,9 @@ def parse_time(text: object) -> datetime | None:
     match = _DATE.fullmatch(str(text).strip())
     if match is None:
         return None
-    fraction = (match[2] or "")[:7]  # Azure writes tenths of a microsecond
+    fraction = match[2][:7].ljust(7, "0") if match[2] else ""  # Azure writes tenths of a microsecond
     try:
-        instant = datetime.fromisoformat(match[1] + fraction.ljust(7, "0") * bool(fraction) + (match[3] or "Z"))
+        instant = datetime.fromisoformat(match[1] + fraction + (match[3] or "Z"))
         return instant.astimezone(UTC) if instant.year not in _UNSET_YEARS else None
     except (ValueError, OverflowError):
         return None

@@ -335,7 +335,9 @@ def _stopped_midway(prepared: Prepared) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as exc:
-        way = "go on with --resume" + (", or undo what was made with 'rollback'" * (prepared.command == "apply"))
+        way = "go on with --resume"
+        if prepared.command == "apply":
+            way += ", or undo what was made with 'rollback'"
         raise click.Abort(f"what was written is in {prepared.journal_path}; {way}") from exc
 
 

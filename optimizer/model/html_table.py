@@ -12,8 +12,6 @@ Cell = str | int | float | None
 MOST_ROWS = 10
 """Number of rows of a long list that an object shows of itself; data frames have all of them."""
 
-_RIGHT = ' style="text-align: right"'
-
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], total: int | None = None) -> str:
     """Table with numbers aligned to the right.
@@ -28,9 +26,10 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], total: in
         Number of rows if only the first ones are given; the table then says so.
     """
     numeric = [any(isinstance(row[index], int | float) for row in rows) for index in range(len(columns))]
-    heads = "".join(f"<th{_RIGHT * right}>{escape(title)}</th>" for title, right in zip(columns, numeric, strict=True))
+    styles = [' style="text-align: right"' if right else "" for right in numeric]
+    heads = "".join(f"<th{style}>{escape(title)}</th>" for title, style in zip(columns, styles, strict=True))
     lines = [
-        "".join(f"<td{_RIGHT * right}>{escape(_text(cell))}</td>" for cell, right in zip(row, numeric, strict=True))
+        "".join(f"<td{style}>{escape(_text(cell))}</td>" for cell, style in zip(row, styles, strict=True))
         for row in rows
     ]
     body = "".join(f"<tr>{line}</tr>" for line in lines)

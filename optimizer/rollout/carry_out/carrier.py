@@ -57,15 +57,8 @@ LONGEST_LOOK = timedelta(minutes=3)
 """What was read longer ago than this is read again before a write, because jobs may have begun since."""
 
 
-def _open(write: Write, points: Mapping[ArmId, datetime]) -> str:
-    """Write window that is always open."""
-    del write, points
-    return ""
-
-
-def _roomy(write: Write) -> str:
-    """Budget that is never used up."""
-    del write
+def _nothing(*_: object) -> str:
+    """No reason to wait."""
     return ""
 
 
@@ -106,9 +99,9 @@ class Carrier:
     pace: Pace = field(default_factory=Pace)
     label: str = ""
     guard_requests: Mapping[tuple[ArmId, str], tuple[str, ...]] = field(default_factory=dict)
-    window: Callable[[Write, Mapping[ArmId, datetime]], str] = _open
-    busy: Callable[[Write], str] = _roomy
-    room: Callable[[Write], str] = _roomy
+    window: Callable[[Write, Mapping[ArmId, datetime]], str] = _nothing
+    busy: Callable[[Write], str] = _nothing
+    room: Callable[[Write], str] = _nothing
     surroundings: Surroundings = field(default_factory=Surroundings)
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
     booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
@@ -194,7 +187,7 @@ class Carrier:
             at = f"{opened.intent.at:%Y-%m-%d %H:%M} UTC"
             if opened.locked:
                 return f"the write that is rolled back was sent at {at} and kept the object locked; it may still run"
-            return f"the answer to the request of {at} was lost, and it may still take effect" * (age < UNSEEN)
+            return f"the answer to the request of {at} was lost, and it may still take effect" if age < UNSEEN else ""
         try:
             if self.session.service.look_at_operation(opened.accepted.operation).ended:
                 return ""
@@ -377,7 +370,7 @@ class Carrier:
             return Attempt(End.LATER, text, "operation", min(max(left, 1.0), self.pace.busy_seconds))
         if failure is None:
             minutes = max(1, round(since / timedelta(minutes=1)))
-            reason += f", and after {minutes} minute{'s' * (minutes > 1)} it shows no effect"
+            reason += f", and after {minutes} {'minute' if minutes == 1 else 'minutes'} it shows no effect"
         return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"), lost=True)
 
     def _is_old(self, write: Write, look: Look | None) -> bool:
