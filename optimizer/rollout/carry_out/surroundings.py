@@ -11,7 +11,7 @@ from typing import Any
 from optimizer.arm import parse_time, policy_of, source_vm
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import properties_of
-from optimizer.ports import BackupService, Resource
+from optimizer.ports import BackupReader, Resource
 from optimizer.rollout.writes.states import policy_state
 from optimizer.rollout.writes.write import Write
 
@@ -61,7 +61,7 @@ class Surroundings:
     most_vms: Callable[[ArmId], float] = _any_number
     most_policies: Callable[[ArmId], float] = _any_number
 
-    def look(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+    def look(self, service: BackupReader, write: Write, current: Resource | None) -> Around:
         """Read what a write relies on.
 
         Parameters
@@ -88,14 +88,14 @@ class Surroundings:
             case "delete_policy":
                 return Around()
 
-    def _of_creation(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+    def _of_creation(self, service: BackupReader, write: Write, current: Resource | None) -> Around:
         most = self.most_policies(write.vault_id)
         if current is not None or most == inf:
             return Around()
         held = len(service.list_policies(write.vault_id))
         return Around(full=_no_room(f"vault {write.vault_id.name} holds {held} policies", held, most))
 
-    def _of_reassignment(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+    def _of_reassignment(self, service: BackupReader, write: Write, current: Resource | None) -> Around:
         points = _last_points([properties_of(current)] if current else [])
         name, key = write.policy_after.name, write.policy_after
         target = service.get_policy(write.policy_after)
@@ -111,7 +111,7 @@ class Surroundings:
         return Around(points, full=_no_room(f"policy {name} protects {held} VMs", held, self.most_vms(key)))
 
 
-def _of_edit(service: BackupService, write: Write) -> Around:
+def _of_edit(service: BackupReader, write: Write) -> Around:
     key = write.object_id
     items = [properties_of(item) for item in service.list_items(write.vault_id)]
     members = [item for item in items if policy_of(item) == key]
