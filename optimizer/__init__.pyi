@@ -50,8 +50,8 @@ from .rollout import RunScope as RunScope
 from .solve import NoScheduleError as NoScheduleError
 from .solve import Search as Search
 from .whatif import Scenario as Scenario
-from .whatif.document import WhatIf as WhatIf
-from .whatif.sensitivity_document import Sensitivity as Sensitivity
+from .whatif import Sensitivity as Sensitivity
+from .whatif import WhatIf as WhatIf
 from .workflow import apply_plan as apply_plan
 from .workflow import audit_case as audit_case
 from .workflow import explain_vm as explain_vm
