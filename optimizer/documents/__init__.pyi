@@ -64,7 +64,6 @@ from .toward_document import Toward as Toward
 from .watch_report import LOOK_FOR_POINTS as LOOK_FOR_POINTS
 from .watch_report import NOT_KNOWN as NOT_KNOWN
 from .watch_report import Finding as Finding
-from .watch_report import FindingKind as FindingKind
 from .watch_report import Verdict as Verdict
 from .watch_report import WatchedVm as WatchedVm
 from .watch_report import WatchReport as WatchReport

@@ -1,8 +1,6 @@
 from .document import EstateDocument as EstateDocument
 from .folder import Estate as Estate
 from .folder import open_estate as open_estate
-from .load_store import LoadStore as LoadStore
-from .load_store import VmLoad as VmLoad
 from .parts import JOB_SCHEMA as JOB_SCHEMA
 from .parts import encode_day as encode_day
 from .parts import to_arrays as to_arrays
