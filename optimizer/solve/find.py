@@ -13,6 +13,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.effort.cycles import DEFAULT_EFFORT
 from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
 from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.moves.curve import best_moves
 from optimizer.solve.problem.cost import is_feasible
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.statement import Statement
@@ -118,6 +119,4 @@ def _best_moves_from_today(instance: Instance, search: Search) -> IntArray | Non
     """Best moves from today under a limit of moves, as in the moves curve, so that the search is never worse."""
     if not is_feasible(instance, todays(instance)):
         return None
-    from optimizer.solve.moves.curve import best_moves
-
     return best_moves(instance, todays(instance), replace(search, effort=EFFORT_OF_START))

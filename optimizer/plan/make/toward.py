@@ -21,7 +21,9 @@ from optimizer.solve import Problem, Solved, TowardRules, plan_toward
 
 @dataclass(frozen=True)
 class StepWrites(CaseWrites):
-    """The writes of a case, and the problem that is left after them; see :class:`optimizer.solve.first_step.Writes`.
+    """The writes of a case, and the problem that is left after them.
+
+    See :class:`optimizer.solve.moves.first_step.Writes`.
 
     Parameters
     ----------

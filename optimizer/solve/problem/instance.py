@@ -1,4 +1,4 @@
-"""The constraint problem as plain arrays, which every solver behind :mod:`optimizer.solve.search.solver` reads.
+"""The constraint problem as plain arrays, which the bound, the search and the exact models read.
 
 Indices: ``v`` VM (index in ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
 

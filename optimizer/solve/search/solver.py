@@ -1,4 +1,4 @@
-"""Solves an instance: a reference, then cycles of bound, search and CP-SAT. This is the entrance to the package."""
+"""Solves an instance: a reference, then cycles of bound, search and CP-SAT."""
 
 from __future__ import annotations
 
