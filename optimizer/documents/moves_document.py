@@ -9,7 +9,7 @@ from pydantic import Field
 from optimizer.model.strict import StrictModel
 
 MOST_OF_GAIN = 0.8
-"""Share of the whole gain for which a plan reports the smallest number of moves."""
+"""Share of the whole gain for which a plan reports the smallest number of moves, which is a point of its curve."""
 
 
 class Knee(StrictModel):

@@ -29,6 +29,9 @@ Scope = Literal["vault", "subscription"]
 LIMIT_NAMES = ("max_risk_increase", "max_moves", "max_policy_writes", "budget_days")
 """Names by which messages refer to these limits. No rule may have one of these names."""
 
+MOST_WITHIN_HOURS = 24
+"""Maximum ``within`` of a rule, in hours."""
+
 DEFAULT_MOVE_RECENT = 0.2
 DEFAULT_RECENT_DAYS = 60
 """Omitted from plan.json when at the default, so that older plans stay readable and keep their meaning."""
@@ -190,7 +193,7 @@ class Rule(SparseTable):
     max_concurrent: AtLeastOne | None = None
     separate: Separate = False
     order: Sets = ()
-    within: Annotated[float | None, Field(strict=True, gt=0, le=24)] = None
+    within: Annotated[float | None, Field(strict=True, gt=0, le=MOST_WITHIN_HOURS)] = None
     per: Literal["service", "vault"] | None = None
     pin: Flag = False
     exclude: Flag = False

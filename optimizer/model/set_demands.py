@@ -17,9 +17,6 @@ from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector, set_of
 
-MOST_HOURS = 24
-"""Maximum ``within`` of a rule, in hours."""
-
 
 @dataclass(slots=True)
 class Side:

@@ -12,8 +12,8 @@ from optimizer.errors import ConfigError, DataError
 from optimizer.estate import Estate
 from optimizer.journal import last_moves, read_history
 from optimizer.model.arm_id import ArmId
-from optimizer.model.rules import Rules
-from optimizer.model.set_demands import MOST_HOURS, least_within
+from optimizer.model.rules import MOST_WITHIN_HOURS, Rules
+from optimizer.model.set_demands import least_within
 from optimizer.plan.case import Case
 from optimizer.plan.notes.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
@@ -93,10 +93,10 @@ def _require_possible_within(case: Case) -> None:
     least = least_within(case.inventory, case.rules, ~case.problem.restrictions.movable)
     for rule in case.rules.rule:
         possible = least.get(rule.name, 0.0)
-        if rule.within is not None and rule.within < possible <= MOST_HOURS:
+        if rule.within is not None and rule.within < possible <= MOST_WITHIN_HOURS:
             raise ConfigError(
                 f"rule {rule.name!r} > within = {rule.within:g}: is too small; allowed for these VMs: {possible:g} to "
-                f"{MOST_HOURS} hours, because backups start on the half hour, start windows last "
+                f"{MOST_WITHIN_HOURS} hours, because backups start on the half hour, start windows last "
                 f"{' or '.join(map(str, windows))} minutes, and the rule must hold at every UTC offset; "
                 f"raise it to {possible:g} or more"
             )

@@ -11,7 +11,7 @@ from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
 from optimizer.risk import Forecast, RiskTable
 
-WORTH_A_NOTE = 0.1
+GAIN_WORTH_A_NOTE = 0.1
 """Gain in at-risk backups per 30 days from which a VM without credit is counted in a note."""
 
 
@@ -114,7 +114,7 @@ def notes_on_chance(table: RiskTable, forecast: Forecast, expected: Expectation 
 
 def _hopeful(table: RiskTable) -> BoolArray:
     """VMs that seem to have a gain worth a note; shape (V,)."""
-    return np.asarray(table.own & (table.today - table.risk.min(axis=1) > WORTH_A_NOTE))
+    return np.asarray(table.own & (table.today - table.risk.min(axis=1) > GAIN_WORTH_A_NOTE))
 
 
 def _vms(count: int) -> str:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.documents import MOST_OF_GAIN
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.effort.clock import SolveClock
@@ -37,9 +38,6 @@ from optimizer.solve.problem.instance import Instance
 from optimizer.solve.search.anneal import anneal
 from optimizer.solve.search.baselines import todays
 from optimizer.solve.search.finisher import WHOLE_MODEL_VMS
-
-MOST_OF_GAIN = 0.8
-"""Share of the full gain; the fewest moves that reach it are a point of the curve."""
 
 OSCILLATIONS = (32, 8, 3)
 """Divisors of the limit; the quotients are the numbers of moves that an oscillation takes back or makes beyond it."""

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.arrays import BoolArray
-from optimizer.model.rules import Rules
+from optimizer.model.rules import MOST_WITHIN_HOURS, Rules
 from optimizer.model.set_constraints import Gates
-from optimizer.model.set_demands import MOST_HOURS
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.instance import NO_CAP, Instance
 from optimizer.solve.problem.restrict import RISK_INCREASE, Restrictions
@@ -134,7 +133,7 @@ class Limits:
         if limit.kind is not LimitKind.RULE or present is None or gates.hours is None:
             return []
         hours = gates.hours[np.unique(gates.clash[clashes_of(gates, limit.name)])]
-        return sorted({float(value) for value in np.unique(hours[(hours > present) & (hours <= MOST_HOURS)])})
+        return sorted({float(value) for value in np.unique(hours[(hours > present) & (hours <= MOST_WITHIN_HOURS)])})
 
     def members(self, group: int) -> BoolArray:
         """VMs of a capped group; shape (V,)."""
