@@ -48,3 +48,13 @@ def test_without_caps_nothing_is_counted() -> None:
     caps = counts()
     assert caps.groups == ()
     assert caps.overfull([DB, WEB_1, WEB_2], 46, 16) is None
+
+
+def test_a_move_may_leave_a_half_hour_above_its_cap_as_it_is() -> None:
+    """Both VMs meet at 08:00 although the cap is one; one moves by half an hour, and they still overlap."""
+    caps = counts(Rule(name="one", max_concurrent=1))
+    for row in (WEB_1, WEB_2):
+        caps.move([row], 46, 16)
+    (shop,) = caps.groups_of[WEB_1]
+    assert caps.room(shop).min() < 0
+    assert caps.overfull([WEB_1], 16, 17) is None
