@@ -157,7 +157,7 @@ class BackupWriter(Protocol):
 class BackupService(BackupReader, BackupWriter, Protocol):
     """Read and write access to the backup service.
 
-    Only ``apply`` and ``rollback`` receive one for Azure; a rehearsal receives one for its own emulator.  In all of
+    Only ``apply`` and ``rollback`` receive one for Azure; a rehearsal receives one for its own emulator. In all of
     them, only :mod:`optimizer.rollout.carry_out.carrier` calls the methods that write.
     """
 
