@@ -120,7 +120,7 @@ class Draft:
             self.refused[policy.id] = f"{REFUSED}: {policy.refused}"
 
     def stubs(self) -> list[Resource]:
-        """Resources that stand for the VMs that only items mention."""
+        """Placeholder resources for the VMs that only items mention."""
         return [{"id": vm_id, "name": name} for vm_id, name in self.unlisted.values()]
 
     def vault_of(self, arm_id: ArmId, collection: str) -> ArmId:

@@ -84,7 +84,7 @@ class BatchAnswer:
 
 
 def read_answer(content: bytes, vm_ids: Sequence[str], day: date, aggregations: Sequence[str]) -> BatchAnswer:
-    """Decode an answer to arrays in the order of ``vm_ids``, whatever its order and spelling of ids.
+    """Decode an answer to arrays in the order of ``vm_ids``; the answer may have any order and spelling of ids.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ class StayHome(SansIOHTTPPolicy[Any, Any]):
 
     @staticmethod
     def check(response: PipelineResponse[Any, Any]) -> None:
-        """Refuse an answer that redirects, whatever its body contains.
+        """Refuse an answer that redirects, with any content in its body.
 
         Raises
         ------

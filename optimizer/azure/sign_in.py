@@ -61,7 +61,7 @@ _REFUSED = re.compile(r"AADSTS\d+|authentication failed|points to|redirects", re
 
 
 def network_advice(text: str) -> str:
-    """What failed in the network and what to do, recognized by the text of an error; empty if not recognized."""
+    """Describe a network failure and what to do, recognized by the text of an error; empty if not recognized."""
     return next((advice for pattern, advice in _NETWORK if pattern.search(text)), "")
 
 

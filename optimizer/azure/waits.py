@@ -94,7 +94,7 @@ _DOS_CODE = "clouddos"
 def blocked_seconds(
     codes: Collection[str], text: str, header_seconds: float | None, *, throttled: bool = False
 ) -> float | None:
-    """Seconds for which the service blocks this caller, whatever the status of its answer.
+    """Seconds for which the service blocks this caller; the answer may have any status.
 
     Parameters
     ----------

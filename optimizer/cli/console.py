@@ -36,13 +36,13 @@ R = TypeVar("R")
 
 
 def current_clock() -> Clock:
-    """The clock that the running command goes by: the one given to ``main``, or else the machine's."""
+    """The clock of the running command: the one given to ``main``, otherwise the machine's."""
     clock: Clock | None = click.get_current_context().obj
     return clock if clock is not None else SYSTEM_CLOCK
 
 
 def words_given(*options: str) -> tuple[str, ...]:
-    """Options of the running command as they were given, to be repeated in commands that it offers.
+    """Options of the running command as they were given, for the commands that it suggests.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Screen:
     tell: Tell = _untold
 
     def tell_of_scenario(self, name: str) -> Tell:
-        """Show the same for a scenario of ``what-if``, which is not an error of the command."""
+        """Show why a scenario of ``what-if`` has no schedule, which is not an error of the command."""
         return WhyNot(self, f"What if {name}: no schedule keeps the rules of this scenario").tell
 
     def show(self, renderable: RenderableType, json_text: str, last_line: str = "") -> None:

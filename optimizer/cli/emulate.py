@@ -123,7 +123,7 @@ def remark_on_ids(document: EstateDocument) -> str:
 
 
 def _stop_signal() -> threading.Event:
-    """What is set as soon as somebody wants the program to end."""
+    """Event that is set when somebody wants the program to end."""
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:

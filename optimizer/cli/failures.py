@@ -28,7 +28,7 @@ OUTPUT_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What went wrong.
+    """A failure of a command.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Failure:
     code: str = ""
 
     def as_json(self, **more: Any) -> str:
-        """One JSON object with the key ``error``, and what else is known about the failure."""
+        """One JSON object with the key ``error`` and all details of the failure."""
         error: dict[str, Any] = {"kind": self.kind, "message": self.message, "exit_code": self.exit_code}
         if self.code:
             error["code"] = self.code
@@ -103,7 +103,7 @@ def report_failure(error: BaseException, args: Sequence[str]) -> int:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr: on a terminal in lines that fit, elsewhere as it is, so that it can be searched."""
+    """Print a message to stderr: wrapped on a terminal, unchanged elsewhere so that it can be searched."""
     shown = printable(text)
     if sys.stderr.isatty():
         columns = os.get_terminal_size(sys.stderr.fileno()).columns

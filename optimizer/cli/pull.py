@@ -23,7 +23,7 @@ PARTLY_FAILED = 6
 
 
 def pull_scope(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say what to pull; the command gets a ``PullScope`` as ``scope``."""
+    """Add the options that select the vaults to pull; the command gets a ``PullScope`` as ``scope``."""
 
     @click.option(
         "--subscription",
@@ -52,7 +52,7 @@ def pull_scope(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how much to pull; the command gets ``PullOptions`` as ``options``."""
+    """Add the options that limit the pulled data; the command gets ``PullOptions`` as ``options``."""
 
     @click.option("--append", is_flag=True, help="Add to an existing estate. Only new data is requested.")
     @click.option(

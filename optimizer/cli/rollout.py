@@ -115,7 +115,7 @@ ONLY = click.option(
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that take a part of a plan; the command gets a ``RunScope`` as ``scope``."""
+    """Add the options that select a part of a plan; the command gets a ``RunScope`` as ``scope``."""
 
     @ONLY
     @click.option(
@@ -149,7 +149,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rollback_scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that take a part of a journal; the command gets a ``RollbackScope`` as ``scope``."""
+    """Add the options that select a part of a journal; the command gets a ``RollbackScope`` as ``scope``."""
 
     @click.option(
         "--delete-created",
@@ -323,7 +323,7 @@ def rollback(
 
 
 def exit_code_of(outcome: RunOutcome) -> int:
-    """Exit code of ``apply`` and ``rollback``: 1 after an unexpected error, 5 where writes are left, else 0."""
+    """Exit code of ``apply`` and ``rollback``: 1 after an unexpected error, 5 if writes are left, otherwise 0."""
     if outcome.broken:
         return 1
     return 0 if outcome.complete else APPLIED_IN_PART

@@ -39,7 +39,7 @@ KEPT = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person asks: what would change, or how much the prices matter.
+    """A question of a planner: the effect of a scenario, or the influence of the prices.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Question:
     sensitivity: bool
 
     def require_one(self) -> None:
-        """Refuse two questions at once, and none.
+        """Require exactly one question.
 
         Raises
         ------

@@ -14,7 +14,7 @@ from optimizer.ports import Resource
 
 @dataclass(frozen=True)
 class PolicyShape:
-    """What people choose when they create a policy.
+    """Settings that people choose when they create a policy.
 
     Parameters
     ----------

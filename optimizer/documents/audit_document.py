@@ -195,7 +195,7 @@ class PolicyAudit(StrictModel):
 
 
 class VaultAudit(StrictModel):
-    """A vault; ``state`` is None where it is far from its limit of policies."""
+    """A vault; ``state`` is None if the vault is far from its limit of policies."""
 
     vault: str
     vms: int
@@ -207,7 +207,7 @@ class VaultAudit(StrictModel):
 
 
 class HistoryGap(StrictModel):
-    """A VM whose own load says nothing (no data) or too little (too little data)."""
+    """A VM with no load data, or with too little."""
 
     vm: str
     service: str

@@ -13,7 +13,7 @@ from optimizer.model.timegrid import NUM_OPTIONS
 
 
 class CostParts(StrictModel):
-    """A cost, or a difference of two, in at-risk backups per 30 days, split by what it is for."""
+    """A cost, or a difference of two costs, in at-risk backups per 30 days, by part of the objective."""
 
     risk: float = 0.0
     overlap: float = 0.0
@@ -59,7 +59,7 @@ class ExplainedOption(StrictModel):
 
 
 class ForbiddenOption(StrictModel):
-    """A start that would cost less than the proposed one, and what forbids it (rules, limits), in words.
+    """A start that would cost less than the proposed one, with the rules and limits that forbid it.
 
     ``saves`` is by how much the plan would cost less per 30 days with the VM there, all else equal.
     """
@@ -71,7 +71,7 @@ class ForbiddenOption(StrictModel):
 
 
 class LimitCost(StrictModel):
-    """What one rule or limit costs a VM.
+    """Cost of one rule or limit for a VM.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class LimitCost(StrictModel):
 
 
 class Explanation(StrictModel):
-    """Everything that ``explain`` says of one VM.
+    """All results of ``explain`` for one VM.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Explanation(StrictModel):
         return self.today.start != self.proposed.start
 
     def _repr_html_(self) -> str:
-        """Start of today, the proposed one and the next best, with what each would cost, for a notebook."""
+        """Present, proposed and next-best starts with their costs, for a notebook."""
         options = [("today", self.today), ("plan", self.proposed)]
         options += [(f"alternative {number}", one) for number, one in enumerate(self.alternatives, start=1)]
         rows = [(what, one.start, one.risk, one.windows_met, one.difference.total) for what, one in options]

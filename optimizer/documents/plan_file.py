@@ -68,7 +68,7 @@ def read_plan(path: str | Path) -> PlanDocument:
 
 
 def _read(path: Path, content: bytes) -> PlanDocument:
-    """Parse a plan of any version; its fingerprint is that of its content."""
+    """Parse a plan of any version, and compute the fingerprint of its content."""
     raw = _json_object(content)
     if raw is not None and raw.get("schema_version") == 1:
         _require_unedited(path, raw.get("fingerprint"), fingerprint_of_content(raw))
@@ -148,7 +148,7 @@ def open_estate_of(plan: PlanDocument, plan_path: str | Path, estate_path: str |
 
 
 def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
-    """Open the estate at the location that a plan names, whatever that contains now.
+    """Open the estate at the location that a plan names, whether or not it has changed.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
 
 
 def _of_vms(names: Sequence[ArmId], one: str, several: str) -> str:
-    """What is different about some VMs; empty without VMs."""
+    """Clause about some VMs that differ; empty without VMs."""
     if len(names) == 1:
         return f"1 VM {one} ({names[0].name})"
     return f"{len(names):,} VMs {several} ({_named(names)})" if names else ""

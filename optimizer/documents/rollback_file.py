@@ -43,7 +43,7 @@ class PriorState(StrictModel):
 
 
 class RollbackDocument(StrictModel):
-    """What a plan's changes can be undone from, even by hand.
+    """State before a plan's changes, from which they can be undone, even by hand.
 
     Parameters
     ----------

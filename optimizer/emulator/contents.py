@@ -122,7 +122,7 @@ class View:
 
 
 class Views:
-    """The contents as Resource Graph knows them: as they were some time ago.
+    """Contents as Resource Graph knows them, with a delay.
 
     Parameters
     ----------

@@ -252,7 +252,7 @@ class Emulator:
         return _respond(answer, self.state.clock.now())
 
     def _time(self) -> Response:
-        """Time for a client that goes by the clock of this emulator."""
+        """Answer with the emulator's time, for clients that use its clock."""
         clock = self.state.clock
         speed = clock.speed if isinstance(clock, FasterClock) else 1.0
         return Response(200, {"now": clock.now().isoformat(), "speed": speed, "instance": self._instance})

@@ -15,7 +15,7 @@ Ids = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class EmulatorSettings:
-    """Behavior of the service; by default that of a healthy service, with the worst case where facts are uncertain.
+    """Behavior of the service; healthy by default, with the worst case assumed for uncertain facts.
 
     Ids are compared without regard to case.
 

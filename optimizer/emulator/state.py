@@ -70,7 +70,7 @@ class Written:
 
 
 class CloudState:
-    """The service: what it contains, and the effects of time and of writes on that.
+    """State of the service, and the effects of time and of writes on it.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class CloudState:
             return self.contents.document()
 
     def view(self) -> View:
-        """Resources as Resource Graph knows them: as they were some time ago."""
+        """Resources as Resource Graph knows them, with a delay."""
         with self.lock:
             return self._views.at(self.advance())
 

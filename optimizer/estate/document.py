@@ -56,7 +56,7 @@ class LoadPart(Part):
 
 
 class LoadMetadata(StrictModel):
-    """What the load parts hold.
+    """Content of the load parts.
 
     Parameters
     ----------

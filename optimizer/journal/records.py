@@ -39,7 +39,7 @@ UNKNOWABLE = timedelta(hours=24)
 
 
 class RunRecord(StrictModel):
-    """The beginning of a run: who writes, when, for which plan, with whose approval.
+    """The beginning of a run: its user, time, plan and approval.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class FailedRecord(StrictModel):
 
 
 class SkippedRecord(StrictModel):
-    """A write that was not made, and why: the object is no longer what the plan was made for."""
+    """A write that was not made, because its object has changed since the plan was made."""
 
     record: Literal["skipped"] = "skipped"
     number: int

@@ -282,7 +282,7 @@ class Team:
 
 
 class _TaskThread(threading.Thread):
-    """Runs one task, reports its exception, and says when it has ended.
+    """Runs one task, reports its exception, and signals its end.
 
     ``Thread.is_alive`` does not say so: in Python 3.11, a thread counts as ended once its join was interrupted
     (bpo-45274).
@@ -307,6 +307,6 @@ class _TaskThread(threading.Thread):
 
 
 def _wait_for(threads: Sequence[_TaskThread], goes_on: Callable[[], bool] = lambda: True) -> None:
-    """Wait until all tasks have ended, or until ``goes_on`` says no; in short waits, which Ctrl-C can interrupt."""
+    """Wait until all tasks have ended or ``goes_on`` returns False, in short waits that Ctrl-C can interrupt."""
     while goes_on() and any(not thread.ended.wait(_JOIN_SECONDS) for thread in threads if not thread.ended.is_set()):
         pass

@@ -155,7 +155,7 @@ class Vm:
 
     @property
     def service_name(self) -> str:
-        """Name of the service; the id of a VM without one, which is a service of its own."""
+        """Name of the service; the VM's id if it has none, because it is then a service of its own."""
         return self.service or str(self.id)
 
 

@@ -25,7 +25,7 @@ _CONTAINERS = {Caseless("IaasVMContainerV2"), Caseless("IaasVMContainer")}
 
 
 class BackedUp(Protocol):
-    """What is known about a protected item and its VM: their ids, and how jobs refer to them."""
+    """Ids of a protected item and its VM, and the names that jobs use for them."""
 
     @property
     def id(self) -> ArmId:

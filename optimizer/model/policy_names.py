@@ -179,7 +179,7 @@ def _fitted(marked: str, time: str, room: int) -> str:
 
 
 def _twin_part(template: str, marked: str, twin: Policy) -> str:
-    """What stands for ``{twin}``: the twin's name without its time, or its own part if the template made that name."""
+    """Value of ``{twin}``: the twin's name without its time, or its own part if the template made that name."""
     hour, minute = format_start(twin.start).split(":")
     pattern = re.escape(_with_values(template, r"{twin}", hour, minute, twin)).replace(re.escape("{twin}"), "(.+)", 1)
     made = re.fullmatch(rf"(?i){pattern.replace(re.escape('{twin}'), '.+')}(?:-\d{{1,3}})?", _clean(twin.name))

@@ -31,7 +31,7 @@ _NEW_YEAR_FREEZE = "freeze = [{ from = 2026-12-18, to = 2027-01-04 }]"
 
 
 class TimesOfDay(RuleTable):
-    """Times from ``from`` to ``to`` on some weekdays, past midnight where ``to`` is not after ``from``.
+    """Times from ``from`` to ``to`` on some weekdays; past midnight if ``to`` is not after ``from``.
 
     Parameters
     ----------

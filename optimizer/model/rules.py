@@ -88,7 +88,7 @@ def _replaced(overlap: object) -> str:
 
 
 class Prices(RuleTable):
-    """What each kind of cost is worth, in at-risk backups per 30 days.
+    """Price of each kind of cost, in at-risk backups per 30 days.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ Pattern = Annotated[str, BeforeValidator(_one_pattern)]
 
 
 class Selector(SparseTable):
-    """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
+    """VMs that a rule applies to: those that match all given criteria; without criteria, every VM.
 
     Names are compared without regard to case and may hold ``*`` and ``?``; ``frequency`` is one or several of Daily,
     Weekly and Hourly: an hourly policy runs around the clock, and a rule for nights can only be for the others.

@@ -139,5 +139,5 @@ class _GateBuilder:
 
 
 def _begins(lists: Sequence[Sequence[object]]) -> IntArray:
-    """Where each list begins in the concatenation of all lists, and where the last one ends."""
+    """Position at which each list begins in the concatenation of all lists, and the end of the last one."""
     return np.concatenate([[0], np.cumsum(list(map(len, lists)), dtype=np.int64)]).astype(np.int64)

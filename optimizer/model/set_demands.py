@@ -42,7 +42,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Demanded:
-    """What one rule demands within one group.
+    """Demand of one rule within one group.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Demanded:
         return low < high and (self.within is None or not any(low < between.number < high for between in self.sides))
 
     def clash(self, clashes: Clashes, side: Side, opponent: Side) -> int:
-        """Index of the matrix that says which options of two sides clash."""
+        """Index of the matrix of start options of two sides that clash."""
         return clashes.number(self.demand(side, opponent), side.pattern, opponent.pattern, self.within)
 
     def opposed(self) -> Iterator[tuple[int, int]]:
@@ -90,7 +90,7 @@ class Demanded:
 
 
 def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
-    """Yield what the rules demand between sets, group by group; groups with VMs of a single set are skipped.
+    """Yield the demands of the rules between sets, by group; groups with VMs of a single set are skipped.
 
     ``stays``, shape (V,), flags the immovable VMs.
     """

@@ -38,7 +38,7 @@ class Column(Generic[T]):
 
 
 def text(title: str, value: Callable[[T], str], share: int = 0) -> Column[T]:
-    """Column of texts or names; those with a share are shortened where there is too little room."""
+    """Column of texts or names; columns with a share are shortened if there is too little room."""
     return Column(title, value, share=share)
 
 

@@ -15,7 +15,7 @@ from optimizer.risk.student import upper_tail
 FALSE_DISCOVERIES = 0.05
 """Share of the credited VMs that may be credited by chance, if the estate's profiles are not known to repeat."""
 
-MIN_JUDGEMENTS = 2
+MIN_JUDGMENTS = 2
 """Number of blocks on which a VM's choice must have been judged before its own gains count as evidence."""
 
 TIE = 1e-9
@@ -93,7 +93,7 @@ def believe_gains(gains: FoldGains, repeats: bool) -> FloatArray:
     claimed = np.where(known, gains.claimed, 0.0).sum(axis=0) / np.maximum(count, 1)
     spread = np.where(known, (realized - mean) ** 2, 0.0).sum(axis=0)
     error = np.sqrt(spread / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    speaks = count >= MIN_JUDGEMENTS
+    speaks = count >= MIN_JUDGMENTS
     hopes = claimed > TIE
     pooled = 0.0
     if repeats and hopes.any():

@@ -70,7 +70,7 @@ class CrossValidation:
 
 
 def cross_validate(folds: Folds, believed: float = 1.0) -> CrossValidation | None:
-    """Hold out each block of days in turn, and compute what the choices made without it would have cost in it.
+    """Hold out each block of days in turn, and compute the cost in it of the choices made without it.
 
     Each fold learns from all blocks but one, which is seven eighths of the days if there are 16 or more. Its need for
     the fleet's profile is therefore close to that of the whole history. (With two folds, each would learn from half of

@@ -24,7 +24,7 @@ IntArray = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class OptionRuns:
-    """UTC starts that each start option of a pattern stands for.
+    """UTC starts of the runs at each start option of a pattern.
 
     Parameters
     ----------

@@ -92,7 +92,7 @@ def expected_change(
     agentless_at_risk: bool = False,
     seed: int = 0,
 ) -> ExpectedChange | None:
-    """Estimate what a schedule changes, out of fold, and how certain that is.
+    """Estimate the change that a schedule brings, on held-out days, with its uncertainty.
 
     For each block of days, the credit and the best option of every VM are computed without this block. VMs that would
     then be moved for their risk are ranked by the gain that they are credited with, and count with the gain of that

@@ -50,7 +50,7 @@ def smooth_time_of_day(values: npt.ArrayLike) -> FloatArray:
 
 
 def divide_known(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
-    """Quotient of two arrays, NaN where the denominator is not positive."""
+    """Quotient of two arrays; NaN if the denominator is not positive."""
     below = np.asarray(denominator, dtype=np.float64)
     quotient = np.full(below.shape, np.nan)
     np.divide(numerator, below, out=quotient, where=below > 0)

@@ -84,7 +84,7 @@ class SnapshotGrid:
 
     @cached_property
     def rows_by_timing(self) -> dict[SnapshotTiming, npt.NDArray[np.intp] | slice]:
-        """Rows of the VMs of each timing; a slice where all VMs have the same one."""
+        """Rows of the VMs of each timing; a slice if all VMs have the same timing."""
         distinct = tuple(dict.fromkeys(self.timings))
         if len(distinct) == 1:
             return {distinct[0]: slice(None)}

@@ -24,7 +24,7 @@ from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, LimitPrice, price_lim
 
 
 class Problem(Statement):
-    """A problem, and what can be asked about its schedules beyond their costs and breaches.
+    """A problem that answers questions about its schedules beyond their costs and breaches.
 
     Made by :meth:`~optimizer.solve.problem.statement.Statement.of`. The rooms of the solver need only the
     statement; the answers here come from the bound, the search, CP-SAT and the moves curve.
@@ -53,7 +53,7 @@ class Problem(Statement):
         return trace_moves(self.instance, solved.options, solved.bound, search, progress)
 
     def gains(self, points: Sequence[tuple[int, float]]) -> Gains:
-        """What the points of a moves curve gain, given as numbers of moves, ascending, with their costs, falling."""
+        """Gains at the points of a moves curve: numbers of moves, ascending, and their costs, descending."""
         return Gains(self.cost(self.instance.today).total, points)
 
     def fewest_moves_for(self, options: IntArray, share: float) -> FewestMoves | None:
@@ -63,7 +63,7 @@ class Problem(Statement):
     def price_limits(
         self, options: IntArray, *, num_rounds: int | None = None, seed: int = 0
     ) -> tuple[LimitPrice, ...]:
-        """What one more of each binding limit would save; see :func:`optimizer.solve.why_not.shadow.price_limits`."""
+        """Saving from one more of each binding limit; see :func:`optimizer.solve.why_not.shadow.price_limits`."""
         rounds = DEFAULT_ROUNDS if num_rounds is None else num_rounds
         return price_limits(self.limits, options, num_rounds=rounds, seed=seed)
 

@@ -19,7 +19,7 @@ from optimizer.verifier.window_clock import WindowClock
 
 @dataclass(frozen=True, slots=True)
 class RuleEffect:
-    """What one rule does.
+    """Effect of one rule.
 
     Parameters
     ----------

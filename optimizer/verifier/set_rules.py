@@ -34,7 +34,7 @@ class _Member:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What decides, together with the start, which rules the VM breaks."""
+        """Key that decides, together with the start, which rules the VM breaks."""
         return self.number, self.left_alone, self.policy.recurrence, self.policy.timezone
 
 
@@ -137,7 +137,7 @@ class SetRules:
     def _faults_of(
         self, group: _Group, starts: Sequence[int | None], tolerated: Sequence[int] | None, *, settled: bool
     ) -> Iterator[str]:
-        """Yield what a schedule breaks in one group, in words; one VM represents all equal VMs."""
+        """Yield the breaches of a schedule in one group, in words; one VM represents all equal VMs."""
         alike: dict[tuple[object, ...], _Member] = {}
         for member in group.members:
             if starts[member.row] is not None:

@@ -155,7 +155,7 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
 
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
-    """What a schedule breaks in a case, in words; empty if it keeps everything.
+    """Limits that a schedule breaks in a case, in words; empty if it keeps all of them.
 
     Parameters
     ----------

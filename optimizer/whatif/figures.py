@@ -45,7 +45,7 @@ class Figures(StrictModel):
 
 
 class PlanFigures(Figures):
-    """A plan in figures, with what is proven about it.
+    """Figures of a plan, including its proven quality.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class PlanFigures(Figures):
 
     @property
     def gap(self) -> float:
-        """What any schedule could save besides the spreading costs, in at-risk backups per 30 days."""
+        """Largest possible saving besides the spreading costs, in at-risk backups per 30 days."""
         return max(0.0, self.cost.total - self.spreading_costs - self.bound)
 
 

@@ -40,7 +40,7 @@ def sensitivity(
     history: str | Path | Iterable[str | Path] = (),
     planner: Planner = PROVING,
 ) -> Sensitivity:
-    """Compute how the plan changes if each price is halved or doubled, and what every good schedule has in common.
+    """Compute the change of the plan if each price is halved or doubled, and the starts that all good schedules share.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _sensitivity(base: Planned, repriced: Sequence[_Repriced], tolerance: float)
 def _stabilities(
     base: Planned, possible: BoolArray, fixed: BoolArray, repriced: Sequence[_Repriced]
 ) -> tuple[VmStability, ...]:
-    """What is the same for each VM in every good schedule, and at every price.
+    """Stability of each VM's start in every good schedule, and at every price.
 
     Parameters
     ----------

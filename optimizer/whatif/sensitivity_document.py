@@ -59,7 +59,7 @@ class PriceAnswer(StrictModel):
 
 
 class VmStability(StrictModel):
-    """What is the same for a VM in every good schedule, and at every price that was tried.
+    """Whether a VM's start is proven for every good schedule, and how it changes with the prices.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class VmStability(StrictModel):
 
 
 class Sensitivity(StrictModel):
-    """How much the plan depends on the prices, and what is the same in every good schedule.
+    """Sensitivity of the plan to the prices, and the starts that every good schedule shares.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Sensitivity(StrictModel):
         return frame_of(self.vms, VmStability)
 
     def _repr_html_(self) -> str:
-        """Plans at other prices, and what is the same in every good schedule, for a notebook."""
+        """Plans at other prices, and the starts that every good schedule shares, for a notebook."""
         columns = ("price", "factor", "cost", "at-risk backups", "moves", "starts changed", "changes that matter")
         shown = ("price", "factor", "cost", "at_risk_per_month", "moved", "vms_changed", "changes_that_matter")
         rows = [tuple(answer.row()[name] for name in shown) for answer in self.prices]

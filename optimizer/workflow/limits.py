@@ -11,7 +11,7 @@ from optimizer.ports import Progress, no_progress
 def price_plan_limits(
     plan: PlanDocument, estate: Estate, *, num_rounds: int | None = None, progress: Progress = no_progress
 ) -> tuple[LimitPriceEntry, ...]:
-    """Limits that bind in a plan, with what one more of each would save, the largest saving first.
+    """Limits that bind in a plan, with the saving from one more of each, the largest saving first.
 
     Parameters
     ----------

@@ -151,12 +151,12 @@ class Split:
         return HORIZON_DAYS * np.nan_to_num(np.where(np.isnan(shares), means[:, None], shares))
 
     def cost(self, choice: Choice) -> FloatArray:
-        """Realised at-risk backups per 30 days of each VM."""
+        """Realized at-risk backups per 30 days of each VM."""
         return self.realized[np.arange(len(choice)), choice]
 
     @cached_property
     def oracle(self) -> FloatArray:
-        """Realised cost of each VM's best fixed option in hindsight."""
+        """Realized cost of each VM's best fixed option in hindsight."""
         return np.asarray(self.realized.min(axis=1))
 
     @property

@@ -146,7 +146,7 @@ class _Pull:
     def _add_load(
         self, writer: EstateWriter, results: Mapping[date, DayResult], gaps: LoadGaps, coverage: LoadCoverage
     ) -> None:
-        """Write the load of all days, and take note of it."""
+        """Write the load of all days, and record it in the estate."""
         for day in sorted(results):
             if self.old is not None:
                 coverage.add(self.old.load.read_day(day))

@@ -88,7 +88,7 @@ class LoadCoverage:
         self._memory[mine, column] |= ~np.isnan(load.mem_percent[known]).all(axis=1)
 
     def holes(self, vms: Iterable[Resource], failed: Collection[ArmId], *, with_workspace: bool) -> list[LoadHole]:
-        """Days without load, those of most VMs first.
+        """Days without load, those that concern the most VMs first.
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ _STATE, _INVENTORY, _LOCK = "pull.json", "inventory.json", "lock"
 
 @dataclass(frozen=True)
 class Request:
-    """What to pull; a partial folder belongs to exactly one request.
+    """Request of a pull; a partial folder belongs to exactly one request.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Request:
 
 
 def request_of(scope: PullScope, options: PullOptions, appends_to: str) -> Request:
-    """What a pull requests.
+    """Request that describes a pull.
 
     Parameters
     ----------

@@ -147,7 +147,7 @@ class DayBlock:
         self.wanted = (bins >= first[:, None]) & (bins < (self.end - midnight) // BIN)[None]
 
     def fill(self, chunk: LoadChunk) -> None:
-        """Fill in known values where none are known yet; bins that are not wanted are skipped."""
+        """Fill in values that are still unknown; bins that are not wanted are skipped."""
         self.points += chunk.points
         if not chunk.values:
             return

@@ -34,7 +34,7 @@ class NewJobs:
 
 
 def read_new_jobs(found: Found, as_of: datetime, old: Estate | None) -> NewJobs:
-    """Jobs of a pull, with their scheduled times where these are certain.
+    """Jobs of a pull, each with its scheduled time if that is certain.
 
     Parameters
     ----------

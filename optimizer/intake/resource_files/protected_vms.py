@@ -16,7 +16,7 @@ from optimizer.ports import Resource
 
 @dataclass(frozen=True)
 class ProtectedVms:
-    """VMs that items protect, and what the files say of them.
+    """VMs that items protect, with the information from the files.
 
     Parameters
     ----------
@@ -37,10 +37,10 @@ class ProtectedVms:
         """Ids of the protected VMs, each in the spelling of the estate, or else of its first item."""
         ids: dict[ArmId, str] = {}
         for vm_id in filter(None, map(source_vm, self.items)):
-            ids.setdefault(vm_id, self._spelt(vm_id))
+            ids.setdefault(vm_id, self._spelled(vm_id))
         return ids
 
-    def _spelt(self, vm_id: ArmId) -> str:
+    def _spelled(self, vm_id: ArmId) -> str:
         return self.known.get(vm_id, str(vm_id))
 
     def resources(self) -> list[Resource]:

@@ -172,7 +172,7 @@ class Reading:
                 self._take_entry(entry, f"{place}, {where}")
 
     def _take_entry(self, entry: Resource | str, place: str) -> None:
-        """Keep a resource of a template; a text says why it has none."""
+        """Keep a resource of a template, or record the given reason why it has none."""
         if isinstance(entry, str):
             self.leave_out(place, entry)
         else:

@@ -144,7 +144,7 @@ def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tup
 
 
 def _at(resource: Resource, path: str) -> Any:
-    """Value at a path of keys; None without one."""
+    """Value at a path of keys; None if the path does not exist."""
     value: Any = resource
     for key in path.split("."):
         value = mapping(value).get(key)

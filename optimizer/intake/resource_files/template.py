@@ -118,7 +118,7 @@ class Template:
         return self._evaluate_text(value, depth) if isinstance(value, str) else value
 
     def _evaluate_text(self, text: str, depth: int) -> Any:
-        """Value of a text: that of the expression in brackets, or the text itself; ``[[`` stands for a bracket."""
+        """Value of the expression in brackets, or the text itself; ``[[`` is an escaped bracket."""
         if not (text.startswith("[") and text.endswith("]")):
             return text
         return text[1:] if text.startswith("[[") else _Expression(self, text, depth).result()

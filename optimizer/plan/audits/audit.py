@@ -63,7 +63,7 @@ MIN_HISTORY_DAYS = 7.0
 
 @dataclass(frozen=True, eq=False)
 class TodaysSchedule:
-    """Today's schedule with what it is measured by.
+    """Today's schedule, and the data to audit it.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class TodaysSchedule:
 
     @cached_property
     def best(self) -> IntArray:
-        """Option of least risk of every item, today's where no gain is promised; shape (num_items,)."""
+        """Option of least risk of every item, or today's if no gain is promised; shape (num_items,)."""
         return np.where(self.own, best_options(self.inventory, self.risk, self.allowed), self.starts)
 
     @cached_property

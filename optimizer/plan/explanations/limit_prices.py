@@ -38,7 +38,7 @@ class LimitPriceEntry(StrictModel):
 def limit_prices(
     case: Case, options: IntArray, seed: int, num_rounds: int | None = None
 ) -> tuple[LimitPriceEntry, ...]:
-    """What one more of each limit that binds in a schedule would save, with the names of vaults.
+    """Saving from one more of each limit that binds in a schedule, with the names of vaults.
 
     Parameters
     ----------

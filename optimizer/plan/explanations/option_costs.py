@@ -14,7 +14,7 @@ COST_DECIMALS = 9
 
 
 def difference_of(costs: OptionCosts, t: int, here: int) -> CostParts:
-    """What an option costs more than the option that a VM has, by part of the cost; negative where it saves."""
+    """Extra cost of an option compared with the VM's present one, by part of the cost; negative if it saves."""
 
     def of(term: FloatArray) -> float:
         return round(float(term[t] - term[here]), COST_DECIMALS)

@@ -68,7 +68,7 @@ def reasons(solution: Solution) -> list[str]:
 
 @dataclass(frozen=True)
 class _VmReason:
-    """Reason of one VM, with the other VMs where the plan has them."""
+    """Reason of one VM, with all other VMs at their planned starts."""
 
     solution: Solution
     marginals: Marginals
@@ -127,7 +127,7 @@ class _VmReason:
         return [name for name, mask in forbidden_by.items() if mask[self.v, option]]
 
     def _gains(self) -> str:
-        """What the VM itself gains by the move; empty if nothing that is noticeable."""
+        """Gains of the VM itself from the move; empty if none is noticeable."""
         return "; ".join(self._each_gain())
 
     def _each_gain(self) -> Iterator[str]:
@@ -172,7 +172,7 @@ class _VmReason:
         )
 
     def _obstacle_to_less_risk(self) -> str:
-        """What keeps the VM from a start with less risk; empty if no start has noticeably less."""
+        """Obstacle between the VM and a start with less risk; empty if no start has noticeably less."""
         risk = np.where(self.allowed, self.costs.risk, np.inf)
         safest = int(np.argmin(risk))
         if not self.solution.believes_in(self.v) or risk[safest] >= self.costs.risk[self.here] - NOTICEABLE:
@@ -184,7 +184,7 @@ class _VmReason:
         )
 
     def _obstacle(self, option: int) -> str:
-        """What keeps the VM from an option that the rules on it alone allow."""
+        """Obstacle between the VM and an option that the rules on it alone allow."""
         if in_the_way := self._in_the_way(option):
             return f"with the others where they are rule {in_the_way} forbids it"
         extra = self.costs.total[option] - self.costs.total[self.here]
@@ -199,7 +199,7 @@ class _VmReason:
 
     @cached_property
     def _open(self) -> BoolArray:
-        """Options that the rules allow while all other VMs stay where they are; shape (48,)."""
+        """Options that the rules allow while all other VMs stay; shape (48,)."""
         none = np.zeros(NUM_OPTIONS, np.bool_)
         blocked = np.asarray(np.logical_or.reduce([none, *self.blocked.values()]), dtype=np.bool_)
         return self.allowed & ~blocked
@@ -225,7 +225,7 @@ class _VmReason:
 
 
 def _fewer_overlaps(overlaps: FloatArray, today: int, here: int) -> str:
-    """The gain in overlaps of a VM, with the other VMs where the plan has them.
+    """The gain in overlaps of a VM, with all other VMs at their planned starts.
 
     If the VMs of the service have different weights, the weighted number can fall while the plain one does not.
     """

@@ -22,7 +22,7 @@ FULL_CREDIT = 0.995
 
 
 def notes_on_vm(solution: Solution, v: int, prices: Prices) -> Iterator[str]:
-    """Yield notes on what the figures of one VM are based on, if a reader might expect something else."""
+    """Yield notes on the basis of one VM's figures, if a reader might expect another."""
     policy = solution.case.inventory.policy(solution.case.inventory.items[v])
     yield from _notes_on_prices(solution, v, prices)
     yield from _notes_on_runs(policy.recurrence.days_between_runs)
@@ -54,7 +54,7 @@ def _notes_on_runs(days_between_runs: float) -> Iterator[str]:
 
 
 def _notes_on_history(solution: Solution, v: int, policy: Policy) -> Iterator[str]:
-    """Yield a note that compares the estimates with the VM's own history, where that is the evidence."""
+    """Yield a note that compares the estimates with the VM's own history, if that is the evidence."""
     if solution.observed is None or not solution.case.table.own[v]:
         return
     starts = list(dict.fromkeys((int(solution.problem.instance.today[v]), int(solution.options[v]))))

@@ -14,7 +14,7 @@ from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK
 
 
 class _Place(NamedTuple):
-    """What decides how many runs a VM has near each of its possible starts."""
+    """Pattern and clock reading that determine a VM's runs near each of its possible starts."""
 
     pattern: Pattern
     reading: ClockReading
@@ -48,7 +48,7 @@ class VmOverlaps:
         self._nearby = {reading: _expected_nearby(counts, self._probability) for reading, counts in runs.items()}
 
     def of(self, row: int) -> FloatArray:
-        """Expected overlaps per 30 days of one VM at each option, with all other VMs where they are; shape (48,)."""
+        """Expected overlaps per 30 days of one VM at each option while all others stay; shape (48,)."""
         total = np.zeros(NUM_OPTIONS)
         for reading in ClockReading:
             place = _Place(self._pattern[row], reading)
@@ -57,7 +57,7 @@ class VmOverlaps:
         return total * HORIZON_DAYS / 7 / len(ClockReading)
 
     def _with_itself(self, place: _Place, row: int) -> FloatArray:
-        """What the runs of the VM at its present start add to each option; shape (48,)."""
+        """Overlaps at each option that come from the VM's own runs at its present start; shape (48,)."""
         start, service = int(self._starts[row]), int(self._service[row])
         if (place, start) not in self._own:
             runs = np.zeros((1, SLOTS_PER_WEEK))

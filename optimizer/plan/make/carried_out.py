@@ -86,7 +86,7 @@ def solve_in_order(writes: CaseWrites, solve_case: Callable[[Case], Solved], sea
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A schedule that can be carried out, and what of its cost spreads services."""
+    """A schedule that can be carried out, and the part of its cost that spreads services."""
 
     options: IntArray
     spreading_costs: float = 0.0
@@ -150,7 +150,7 @@ def _with_vms_held(
     solve_case: Callable[[Case], Solved],
     should_stop: Callable[[], bool],
 ) -> list[_Candidate]:
-    """Schedules that can be carried out because VMs that are stuck stay where they are."""
+    """Schedules that can be carried out because stuck VMs stay at their starts."""
     more: list[_Candidate] = []
     held, again = np.zeros(writes.case.problem.instance.num_vms, dtype=np.bool_), result
     for attempt in range(MOST_ATTEMPTS + 1):

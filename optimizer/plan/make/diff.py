@@ -195,7 +195,7 @@ def _families(inventory: Inventory) -> Iterable[list[Policy]]:
 
 
 def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
-    """Record which policies are edited, and where a policy is created for a ring of full policies."""
+    """Record the policies to edit, and those to create for rings of full policies."""
     inventory = draft.inventory
     chosen = choose_policies(inventory, draft.rules, draft.limit, draft.options, movable)
     for row in chosen.edited:
@@ -242,7 +242,7 @@ def _arrivals(draft: _Draft, rows: Iterable[int], start: int) -> list[int]:
 
 
 def _host(draft: _Draft, policy: Policy, staying: int) -> _Host:
-    """A policy with the room that it has beside the items that stay; none if it is over its limit."""
+    """A policy with the room that it has besides the items that stay; no room if it is over its limit."""
     limit = draft.limit.existing
     over = draft.inventory.policy_sizes[policy.id] > limit
     room = 0 if over else limit - draft.inventory.unknown_items[policy.id] - staying

@@ -26,7 +26,7 @@ SHARE_OF_SOLVE = 0.7
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """What a plan is to contain and where it will be written.
+    """Options of a plan, and the file that it will be written to.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class PlanRequest:
         return cls(Path("plan.json" if path is None else path), before, moves_curve, toward)
 
     def require_possible(self, estate: Estate, max_moves: int | None) -> None:
-        """Refuse what cannot be planned, before the load is read, because that takes longer.
+        """Refuse an impossible request before the load is read, because reading takes longer.
 
         Raises
         ------

@@ -21,7 +21,7 @@ from optimizer.solve import Near, Search, Solved, find_schedule
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """How plans are made: with which search, where it runs, and who hears of its progress.
+    """Settings with which plans are made: the search, its engine, and the receiver of its progress.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Planner:
         begin: IntArray | None = None,
         why_not: bool = True,
     ) -> Solved:
-        """Solve a prepared case, and spread services where that pays; see :func:`optimizer.solve.find_schedule`.
+        """Solve a prepared case, and spread services if that pays; see :func:`optimizer.solve.find_schedule`.
 
         Parameters
         ----------

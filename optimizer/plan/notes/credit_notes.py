@@ -88,7 +88,7 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
 
 
 def notes_on_chance(table: RiskTable, forecast: Forecast, expected: Expectation | None) -> list[str]:
-    """State what the expected change means where the estate's busy hours do not repeat.
+    """Explain the expected change of an estate whose busy hours do not repeat.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def _evenly_spaced(recurrence: Recurrence) -> bool:
 
 
 def _allowed_anyway(least_rpo: int, even: bool, count: int) -> str:
-    """What the roll-out allows some VMs, in words; ``least_rpo`` is in minutes."""
+    """Gaps that the roll-out allows for some VMs, in words; ``least_rpo`` is in minutes."""
     vms, are, have, them = ("1 VM", "is", "has", "it") if count == 1 else (f"{count} VMs", "are", "have", "them")
     spacing = f"{(least_rpo - START_WINDOW_MINUTES) / 60:g} h"
     backups = f"{are} backed up every {spacing}" if even else f"{have} backups up to {spacing} apart"

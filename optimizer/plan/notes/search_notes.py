@@ -30,7 +30,7 @@ def notes_on_order(rules: Rules, result: Solved) -> list[str]:
 
 
 def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
-    """State what a plan spends on spreading services beyond what that saves in overlaps.
+    """State how much more a plan spends on spreading services than that saves in overlaps.
 
     Parameters
     ----------

@@ -116,7 +116,7 @@ class _Mean:
 
 @dataclass
 class _Sums:
-    """What is kept of the days that were read.
+    """Sums over the days that were read.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from optimizer.report.wording.proof import is_unchanged, spreading_clause, today
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A figure of today's schedule and of the plan; texts are empty where there is nothing to show."""
+    """A figure of today's schedule and of the plan; texts without content are empty."""
 
     label: str
     today: str
@@ -68,7 +68,7 @@ def _weighted(line: FigureLine) -> str:
 
 
 def _expected(summary: Summary) -> str:
-    """What the figures of the tile are: those of days that the plan did not see, or else the model's."""
+    """Figures of the tile: those of held-out days if known, otherwise the model's."""
     model = summary.at_risk_per_month
     if summary.expected_change is None or expected_risk(summary) is None:
         expected = expected_sentence(summary.expected_change, model_of(summary))
@@ -88,7 +88,7 @@ def _moves_tile(plan: PlanDocument) -> Tile:
 
 
 def _proven_tile(plan: PlanDocument) -> Tile:
-    """What is proven about the plan, and under which limits; with more moves or policy writes, it may gain more."""
+    """Proven quality of the plan and the limits it assumes; with more moves or policy writes, it may gain more."""
     summary = plan.summary
     if summary.toward is not None and summary.toward.violations_left:
         return _first_step_tile(plan)

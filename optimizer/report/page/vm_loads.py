@@ -58,7 +58,7 @@ def vm_loads(plan: PlanDocument, inventory: Inventory, load: LoadSource) -> dict
 
 
 def _labels(names: Sequence[str], entries: Sequence[ScheduleEntry]) -> list[str]:
-    """Names of the VMs, with the vault where several VMs have a name."""
+    """Names of the VMs, with the vault if several VMs have the same name."""
     times = Counter(names)
     return [
         name if times[name] == 1 else f"{name} ({entry.vault})" for name, entry in zip(names, entries, strict=True)
@@ -66,7 +66,7 @@ def _labels(names: Sequence[str], entries: Sequence[ScheduleEntry]) -> list[str]
 
 
 def _first(plan: PlanDocument, inventory: Inventory, packed: PackedLoad) -> list[int]:
-    """Rows of the VMs whose risk falls most, as far as they have load."""
+    """Rows of the VMs whose risk falls most, if they have load."""
     rows = [inventory.row_of_vm[entry.vm] for entry in most_helped(plan, FIRST_VMS)]
     return [row for row in rows if packed.days[row]]
 

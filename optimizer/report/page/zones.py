@@ -60,7 +60,7 @@ class DisplayZone:
         return Markup('<span data-minute="{}" data-weekday>{}</span>').format(minute, shown)
 
     def data(self) -> dict[str, str | int]:
-        """What the script of the page needs."""
+        """Data of the zone for the script of the page."""
         return {**asdict(self), "label": self.label}
 
 

@@ -57,7 +57,7 @@ def _totals(audit: Audit) -> Iterator[RenderableType]:
 
 
 def _figures(audit: Audit) -> Iterator[tuple[str, str]]:
-    """Each figure of today's schedule, with what it counts."""
+    """Each figure of today's schedule, with its unit."""
     totals = audit.totals
     exact = totals.overlaps_per_month if totals.overlaps_exact is None else totals.overlaps_exact
     at_best = f"{decimal(totals.at_risk_at_best)} if every VM started at its own best time"

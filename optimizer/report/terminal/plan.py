@@ -167,7 +167,7 @@ def _changes_in_order(plan: PlanDocument, sheet: Sheet) -> Table:
 
 
 def _how(change: Change, sheet: Sheet) -> str:
-    """What a change does, with the twin that a new policy is a copy of."""
+    """Description of a change, with the twin that a new policy is a copy of."""
     match change:
         case ReassignItem():
             return f"{change.policy_today} {sheet.arrow} {change.policy}"

@@ -52,7 +52,7 @@ def _largest_increase(plan: PlanDocument) -> str:
 
 
 def _steps_or_proof(plan: PlanDocument, sheet: Sheet) -> Iterator[RenderableType]:
-    """What is proven of a plan; of a first step toward the rules, what it leaves."""
+    """Proven quality of a plan; for a first step toward the rules, the breaches that it leaves."""
     summary = plan.summary
     if summary.toward is not None:
         yield Text(toward_sentence(summary.toward, plan.rules.max_moves))

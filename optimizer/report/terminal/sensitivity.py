@@ -34,7 +34,7 @@ def render_sensitivity(answer: Sensitivity) -> Page:
 
 @dataclass(frozen=True, slots=True)
 class _PriceRow:
-    """A row of the table of prices: the plan at a price, and what the base plan's schedule costs at that price."""
+    """A row of the table of prices: the plan at a price, and the cost of the base plan's schedule at that price."""
 
     price: str
     value: str
@@ -84,7 +84,7 @@ def _steady(answer: Sensitivity) -> str:
 
 
 def _stability(answer: Sensitivity, sheet: Sheet) -> Iterator[RenderableType]:
-    """What every schedule near the optimum has in common, as far as the bound can tell."""
+    """Starts that every schedule near the optimum has in common, as far as the bound can tell."""
     fixed = sum(vm.verdict == "fixed" for vm in answer.vms)
     leaving = sorted((vm for vm in answer.vms if vm.must_move), key=lambda vm: (len(vm.starts_possible), vm.vm))
     ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0

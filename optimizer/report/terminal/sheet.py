@@ -61,7 +61,7 @@ _PADDING: Mapping[int, tuple[int, int] | tuple[int, int, int, int]] = {3: (0, 1)
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a report is drawn on.
+    """Sheet on which a report is drawn.
 
     Parameters
     ----------

@@ -150,7 +150,7 @@ def _cell(index: int) -> Callable[[Sequence[str]], str]:
 
 
 def _proven_lines(base: PlanFigures, plan: PlanFigures | None) -> Iterator[tuple[str, ...]]:
-    """What is proven of the plans; the base plan's schedule in the scenario has no such figures."""
+    """Proven quality of the plans; the base plan's schedule in the scenario has no such figures."""
     spent, low = base.spreading_costs, base.bound
     spends = "of which spreads services, not in the gap"
     if plan is None:
@@ -167,7 +167,7 @@ def _proven_lines(base: PlanFigures, plan: PlanFigures | None) -> Iterator[tuple
 
 
 def _gap(plan: PlanFigures) -> str:
-    """What any schedule could save, in at-risk backups per 30 days and in percent of the plan's cost."""
+    """Largest possible saving of any schedule, in at-risk backups per 30 days and in percent of the plan's cost."""
     gap = plan.gap
     return f"{decimal(gap)} ({percent(gap / plan.cost.total if plan.cost.total > 0 else 0.0)})"
 
@@ -202,7 +202,7 @@ def _no_schedule(reasons: str, ways_out: Sequence[str], sheet: Sheet) -> Iterato
 
 
 def _found(answer: WhatIf, scenario: ScenarioAnswer) -> Iterator[str]:
-    """What the plan for a scenario saves, what is proven about its cost, and how many starts change."""
+    """Saving of the plan for a scenario, its proven quality, and the number of starts that change."""
     plan, change = scenario.plan, scenario.optimum_change
     assert plan is not None and change is not None
     if not scenario.broken:

@@ -42,7 +42,7 @@ def expected_sentence(expected: Expectation | None, model: TodayAndPlan | None) 
 
 
 def expected_below_table(summary: Summary) -> str:
-    """What :func:`expected_sentence` states and a table of both figures does not: the change and its interval."""
+    """Sentence below a table of both figures: the change with its interval."""
     if summary.expected_change is None or expected_risk(summary) is None:
         return expected_sentence(summary.expected_change, model_of(summary))
     return f"{change_sentence(summary.expected_change)}; the model smooths the hours"

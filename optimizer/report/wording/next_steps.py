@@ -54,7 +54,7 @@ def _resume(outcome: RunOutcome, prepared: Prepared) -> NextStep:
 
 
 def _after_trouble(outcome: RunOutcome) -> Iterator[NextStep]:
-    """What to do about writes that were given up; a person has to decide, so there is no command."""
+    """Advice on writes that were given up; a person has to decide, so there is no command."""
     if outcome.failed:
         yield NextStep(
             "fix what the failed writes report; to plan again what can still be moved, run 'pull' and then 'plan'"

@@ -48,7 +48,7 @@ def _verdict(gap: OrderGap) -> str:
 
 
 def _later_by(gap: OrderGap) -> str:
-    """Smallest and largest distance, or one figure where they are equal."""
+    """Smallest and largest distance, or one figure if they are equal."""
     smallest, largest = _duration(gap.hours), _duration(gap.largest)
     return smallest if smallest == largest else f"{smallest} to {largest}"
 

@@ -22,7 +22,7 @@ def today_breaks(summary: Summary) -> str:
 
 
 def reference_sentence(summary: Summary) -> str:
-    """What the improvement is measured against if it is not today's schedule; otherwise empty."""
+    """Sentence about the schedule that the plan is compared with; empty if it is today's."""
     if summary.reference != "greedy":
         return ""
     return (
@@ -32,7 +32,7 @@ def reference_sentence(summary: Summary) -> str:
 
 
 def spreading_clause(plan: PlanDocument) -> str:
-    """What of a plan's cost spreads services, to be put after the cost; empty if it is too little to be shown."""
+    """Clause after the cost of a plan: the part that spreads services; empty if it is too little to be shown."""
     costs, price = plan.summary.spreading_costs, plan.rules.prices.all_at_once
     if costs < WORTH_A_NOTE:
         return ""
@@ -40,7 +40,7 @@ def spreading_clause(plan: PlanDocument) -> str:
 
 
 def stopped_by(summary: Summary) -> str:
-    """What ended the search, in words."""
+    """Reason why the search ended, in words."""
     return "the order of writes" if summary.stopped == "order" else summary.stopped
 
 
@@ -84,7 +84,7 @@ def _stays(plan: PlanDocument) -> str:
 
 
 def costs_and_bound(plan: PlanDocument) -> str:
-    """What the plan costs, and the cost that is proven to be the minimum."""
+    """Cost of the plan, and the proven minimum cost."""
     cost = plan.summary.cost
     no_other = "no such schedule" if within_clause(plan) else "no schedule"
     return (
@@ -102,6 +102,6 @@ def _nothing_left(plan: PlanDocument) -> str:
 
 
 def within_clause(plan: PlanDocument) -> str:
-    """Limits of a plan, to be put after what is proven under them; empty without limits."""
+    """Clause after a proof: the limits of the plan that it assumes; empty without limits."""
     limits = within_limits(plan.rules, plan.summary.vms)
     return f" {limits}" if limits else ""

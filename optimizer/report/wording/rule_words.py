@@ -22,7 +22,7 @@ def applies_to(rule: Rule) -> str:
 
 
 def demands(rule: Rule) -> str:
-    """What a rule demands, such as ``at most 4 start windows at once per service``."""
+    """Demands of a rule, such as ``at most 4 start windows at once per service``."""
     return "; ".join((*_times(rule), *_together(rule), *_changes(rule)))
 
 

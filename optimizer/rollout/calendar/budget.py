@@ -54,7 +54,7 @@ class WriteBudget:
 
 @dataclass(frozen=True, slots=True)
 class LedgerCounts:
-    """What the ledger says about the last 24 hours: the writes that count, and the closed vaults.
+    """State of the ledger for the last 24 hours: the writes that count, and the closed vaults.
 
     Parameters
     ----------

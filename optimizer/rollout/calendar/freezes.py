@@ -55,7 +55,7 @@ class Freezes:
         return left
 
     def ends(self, vault_id: ArmId, rows: Sequence[int], second: int) -> datetime | None:
-        """End of the freeze that is in force at a second; None without one."""
+        """End of the freeze that is in force at a second; None if there is no freeze."""
         for frozen in self._periods(vault_id, rows):
             if span := span_at(frozen, second):
                 return to_datetime(span[1])

@@ -90,7 +90,7 @@ class LaneQueue:
         self._queued.add(n)
 
     def pop(self, second: int) -> tuple[int, WriteBudget] | None:
-        """Take the first write of the plan whose budget has room; None without one."""
+        """Take the first write of the plan whose budget has room; None if there is no such write."""
         ready = [queue for queue in self._waiting() if queue.budget.free_at(second) <= second]
         if not ready:
             return None

@@ -76,7 +76,7 @@ def build_rollout(
 
 @dataclass(frozen=True)
 class _Task:
-    """What is laid out, from which state, and within which limits.
+    """Writes to lay out, with the state before them and their limits.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ class _Layout:
         return lane.next_turn(second)
 
     def _held_up_by(self, n: int) -> Key | None:
-        """What has to change before a write can be made; None if it can be made now."""
+        """Obstacle to a write that has to change first; None if the write can be made now."""
         obstacles = self._transition.obstacles(self.writes[n])
         if obstacles:
             return obstacles[0].key

@@ -56,7 +56,7 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
 
 
 def _reasons(writes: Sequence[Write], windows: WriteWindows, inventory: Inventory) -> dict[Hashable, str]:
-    """Why no time suits a write, by the key of its windows; empty where a time does."""
+    """Reasons why no time suits a write, by the key of its windows; empty if some time does."""
     some = {windows.key(write): write for write in writes}
     return {key: windows.never(write, inventory.horizon.start) for key, write in some.items()}
 

@@ -62,7 +62,7 @@ class Reservations:
         }
 
     def against(self, n: int) -> Key | None:
-        """Key of what needs more room before a write may overtake the pending writes before it; None if it may now."""
+        """Key of the policy or cap whose room is reserved for earlier writes; None if the write may be made now."""
         write = self._writes[n]
         if write.kind == "reassign_item":
             key = write.policy_after

@@ -87,7 +87,7 @@ class WriteWindows:
     def _too_long_gap(
         self, write: Write, rows: Sequence[int], at: datetime, last_points: Mapping[ArmId, datetime]
     ) -> str:
-        """Gap since a known recovery point that a write would make longer than allowed; empty without one."""
+        """Gap since a known recovery point that a write would make too long; empty if there is none."""
         for row in rows:
             point = last_points.get(self._inventory.items[row].vm_id)
             shift = self.shift(write, row)
@@ -96,7 +96,7 @@ class WriteWindows:
         return ""
 
     def why_from(self, write: Write, opens: datetime) -> str:
-        """What keeps a write from being made before its window opens, such as ``after the 09:30 backup``.
+        """Reason why a write has to wait until its window opens, such as ``after the 09:30 backup``.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ from optimizer.rollout.writes.write import Write
 
 @dataclass(frozen=True)
 class Agenda:
-    """Writes of a run, what they must keep, and how they may be made.
+    """Writes of a run, the limits that they must keep, and how they may be made.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class _Step(NamedTuple):
 
 
 class Board:
-    """State that the workers share: which lanes are busy, how each write ended, and the calendar of what is left.
+    """State that the workers share: busy lanes, results of writes, and the calendar of the remaining writes.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class Board:
         return self._carrier.session.clock.now()
 
     def _advance(self, lane: Lane, now: datetime) -> _Step | None:
-        """Next step in a lane; without one, sets when to look at the lane again."""
+        """Next step in a lane; if there is none, sets when to look at the lane again."""
         if closed := self._closed(lane, now):
             lane.ready_at, lane.reason = closed
             self._rest(lane, now)
@@ -360,7 +360,7 @@ class Board:
             lane.end(_earliest(opens, retry, lane.later_retry(now, ended)))
 
     def _awaited(self, lane: Lane) -> str:
-        """What a lane waits for until it is ready."""
+        """Reason for which a lane waits until it is ready."""
         for number in lane.resting_until(lane.ready_at):
             name = self._writes[number].name
             is_unsettled = number in self._carrier.journal.unsettled
@@ -424,5 +424,5 @@ class Board:
 
 
 def _earliest(*times: datetime | None) -> datetime | None:
-    """Earliest of the times that are known; None without one."""
+    """Earliest of the known times; None if no time is known."""
     return min((time for time in times if time is not None), default=None)

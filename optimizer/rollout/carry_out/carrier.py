@@ -391,7 +391,7 @@ class Carrier:
         return current
 
     def _turned_away(self, write: Write, exc: CloudError) -> Attempt:
-        """Decide what to do about a request that the service turned away: nothing was carried out."""
+        """Decide what to do about a request that the service refused before carrying anything out."""
         match exc:
             case ThrottledError():
                 holds, wait = _throttled(exc)
@@ -462,7 +462,7 @@ def _unreadable(exc: CloudError) -> Attempt:
 
 
 def _throttled(exc: ThrottledError) -> tuple[Holds, float | None]:
-    """What has to wait (a lane or a whole subscription), and for how many seconds."""
+    """The lane or subscription that has to wait, and for how many seconds."""
     return "subscription" if is_for_subscription(exc) else "lane", exc.retry_after_seconds
 
 

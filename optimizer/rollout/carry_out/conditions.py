@@ -64,7 +64,7 @@ class Conditions:
         return self._room_for_items(write.vault_id)
 
     def surroundings(self, writes: Sequence[Write]) -> Surroundings:
-        """What the writes of the run rely on besides their own objects."""
+        """Objects that the writes of the run rely on besides their own."""
         start = self.baseline.transition()
         policies = self.baseline.inventory.policies
         # A policy must be as it is when an item is assigned to it, or as a write of the run leaves it.

@@ -43,7 +43,7 @@ def _any_number(object_id: ArmId) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the writes of a run rely on.
+    """Objects that the writes of a run rely on.
 
     A reassignment relies on the policy that it leads to: the policy's retention governs the existing recovery points,
     and others may have filled it. An edit relies on the items of the policy: a new item would be moved with them.
@@ -62,7 +62,7 @@ class Surroundings:
     most_policies: Callable[[ArmId], float] = _any_number
 
     def look(self, service: BackupReader, write: Write, current: Resource | None) -> Around:
-        """Read what a write relies on.
+        """Read the objects that a write relies on.
 
         Parameters
         ----------

@@ -84,7 +84,7 @@ def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inve
 
 
 def _fault_of_entry(entry: ScheduleEntry, write: Write | None, present: str) -> str:
-    """Describe what in an entry of the schedule contradicts the policies or the changes; empty if nothing does.
+    """Contradiction between an entry of the schedule and the policies or the changes; empty if there is none.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path
 
 
 def _fault_of_record(record: Record, write: Write) -> str:
-    """Describe what in a record does not match its write; empty if nothing does."""
+    """Difference between a record and its write; empty if there is none."""
     match record:
         case IntentRecord():
             return _fault_of_intent(record, write)
@@ -146,7 +146,7 @@ def _fault_of_state_after(after: Resource, write: Write) -> str:
 
 
 def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
-    """Describe what in an intent differs from the planned write; empty if nothing does."""
+    """Difference between an intent and the planned write; empty if there is none."""
     for field in ("kind", "vault_id", "object_id", "name"):
         recorded, planned = str(getattr(intent, field)), str(getattr(write, field))
         if Caseless(recorded) != planned:

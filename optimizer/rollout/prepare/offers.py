@@ -30,7 +30,7 @@ Select = Callable[..., Selection]
 
 @dataclass(frozen=True)
 class Offers:
-    """What a message offers where a plan or a rollback cannot be carried out as a whole.
+    """Suggestions of a message when a plan or a rollback cannot be carried out as a whole.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Offers:
 
 
 class VmFilters:
-    """Filters that select single VMs of an estate, by name where that is possible.
+    """Filters that select single VMs of an estate, by name if that is possible.
 
     Parameters
     ----------

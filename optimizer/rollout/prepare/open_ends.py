@@ -17,7 +17,7 @@ from optimizer.rollout.writes.write import Write
 
 @dataclass
 class OpenEnds:
-    """What Azure shows about the writes that were begun and whose outcome the journal does not know.
+    """Outcomes, as seen in Azure, of the begun writes whose outcome the journal does not record.
 
     A process may have been killed between a request and its record, or an answer was lost.
 

@@ -18,7 +18,7 @@ from optimizer.rollout.writes.write import Write
 
 
 def limits_with_pilot(selection: Selection, baseline: Baseline, scope: RunScope) -> RolloutLimits:
-    """Limits of a roll-out: the workers of its scope and, where the scope asks for a wave, its pilot.
+    """Limits of a roll-out: the workers of its scope and, if the scope asks for one, its pilot.
 
     Raises
     ------

@@ -18,7 +18,7 @@ from optimizer.rollout.writes.write import Write
 
 @dataclass(frozen=True)
 class PlanCase:
-    """A plan, where it is stored, and the estate that it was made for.
+    """A plan, its path, and the estate that it was made for.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from optimizer.rollout.writes.write import Write, vaults_of
 
 @dataclass(frozen=True)
 class Remaining:
-    """The selected writes, and what the journal says about them.
+    """The selected writes, and their state according to the journal.
 
     Parameters
     ----------

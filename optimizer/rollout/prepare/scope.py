@@ -29,7 +29,7 @@ class Approval:
     ticket: str = ""
 
     def carried_on(self, run: RunRecord) -> Approval:
-        """The approval, with what it leaves open taken from an earlier run."""
+        """The approval, completed with values of an earlier run."""
         return Approval(self.approved_by or run.approved_by, self.ticket or run.ticket)
 
 
@@ -77,7 +77,7 @@ class RunScope:
         return bool(self.only) or self.max_moves is not None
 
     def carried_on(self, run: RunRecord) -> RunScope:
-        """The scope, with what it leaves open taken from an earlier run; see :func:`recorded_scope` for errors."""
+        """The scope, completed with values of an earlier run; see :func:`recorded_scope` for errors."""
         earlier = recorded_scope(run)
         return replace(
             self,

@@ -213,7 +213,7 @@ class _Chooser:
         return sorted({Caseless(name).key for name in names})
 
     def remarks(self, max_moves: int | None) -> list[str]:
-        """What was selected but is not part of the run, and why."""
+        """Selected writes that are not part of the run, with the reasons."""
         remarks = [f"{reason}: it stays as it is" for reason in self._partly]
         if stuck := self._left_stuck():
             num_vms = sum(len(write.vms) for write in stuck)
@@ -245,7 +245,7 @@ class _Chooser:
         return sorted(stuck, key=lambda write: write.number)
 
     def _why_stuck(self, write: Write) -> str:
-        """Describe what a write waits for, and the VMs that the plan moves to make way for it."""
+        """Reason why a write waits, and the VMs that the plan moves to make way for it."""
         obstacle = self._state.obstacle(write)
         if obstacle is None:  # the last pick removed the obstacle, and used up --max-moves
             return write.name

@@ -20,7 +20,7 @@ ServiceT_co = TypeVar("ServiceT_co", bound=BackupReader, covariant=True)
 
 @dataclass(frozen=True)
 class Session(Generic[ServiceT_co]):
-    """A client of the service, this machine's clock, and the ledger of what all runs on this machine have done.
+    """A client of the service, this machine's clock, and the ledger that all runs on this machine share.
 
     The ledger knows the writes that count toward Azure's limits, and the vaults from which the service asked to stay
     away: not even a read is sent to those. Preparing a run takes a session that can only read.

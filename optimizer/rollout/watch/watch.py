@@ -68,7 +68,7 @@ def watch(
     *,
     deep: bool = False,
 ) -> WatchReport:
-    """Check every VM that starts at its new time, whoever moved it.
+    """Check every VM that starts at its new time, including VMs that somebody else moved.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _watched(plan: PlanDocument, moved_at: Mapping[ArmId, datetime], inventory: 
 
 @dataclass(frozen=True)
 class _Judged:
-    """What the checks of one VM have shown.
+    """Results of the checks of one VM.
 
     Parameters
     ----------

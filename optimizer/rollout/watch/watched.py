@@ -18,7 +18,7 @@ ON_DEMAND_KEPT_DAYS = 30
 
 @dataclass(frozen=True)
 class Watched:
-    """A VM with what the plan intends for it.
+    """A VM with its intended state.
 
     Parameters
     ----------

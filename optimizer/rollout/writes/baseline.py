@@ -13,7 +13,7 @@ from optimizer.rollout.writes.write import Write
 
 @dataclass(frozen=True)
 class Baseline:
-    """State before the first write, and what every later state must keep.
+    """State before the first write, and the limits that every later state must keep.
 
     Parameters
     ----------

@@ -99,7 +99,7 @@ class Transition:
         return tuple(obstacle.text for obstacle in self.obstacles(write))
 
     def obstacles(self, write: Write) -> tuple[Obstacle, ...]:
-        """Obstacles to a write now, each with what has to change first; empty if it may be made."""
+        """Obstacles to a write now, each with the change that it waits for; empty if the write may be made."""
         missing = [number for number in write.needs if number not in self._made]
         if missing:
             return tuple(Obstacle(("write", number), f"it needs write {number} first") for number in missing)

@@ -103,7 +103,7 @@ def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePoli
 
 
 def nothing_to_undo(records: Sequence[Record], writes: Sequence[Write], commands: Commands) -> str:
-    """Explain what a journal did, if no backup has another time because of it."""
+    """Explain that a journal changed no backup time, so that there is nothing to undo."""
     state = state_of(records)
     created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
     if not created:

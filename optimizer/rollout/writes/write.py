@@ -66,7 +66,7 @@ class Write:
         return self.kind in {"create_policy", "edit_policy"}
 
     def summary(self) -> dict[str, Any]:
-        """What the write changes, as JSON data, without the bodies that are sent."""
+        """Change that the write makes, as JSON data, without the bodies that are sent."""
         return {
             "number": self.number,
             "kind": self.kind,

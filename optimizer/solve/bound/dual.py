@@ -65,7 +65,7 @@ class Multipliers:
 
 
 class Prices(NamedTuple):
-    """What a point of the dual means for the cells and rows: the cost of each option, and the multipliers.
+    """Prices at a point of the dual: the cost of each option for the cells and rows, and the multipliers.
 
     Parameters
     ----------

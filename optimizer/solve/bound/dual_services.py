@@ -114,7 +114,7 @@ class _Service(NamedTuple):
 
 
 def place_services(instance: Instance) -> Placed:
-    """Find the services whose VMs overlap wherever they start, and replace their rows."""
+    """Find the services whose VMs overlap at any starts, and replace their rows."""
     num_rows = len(instance.rows)
     is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind] + [False], dtype=np.bool_)
     services = _overlapping(instance, is_service)
@@ -134,7 +134,7 @@ def place_services(instance: Instance) -> Placed:
 
 
 def _overlapping(instance: Instance, is_service: BoolArray) -> list[_Service]:
-    """Services of the right size that pay for overlaps wherever their VMs start."""
+    """Services of the right size that pay for overlaps at any starts of their VMs."""
     sizes = np.bincount(instance.service)
     members = np.split(np.argsort(instance.service, kind="stable"), np.cumsum(sizes)[:-1])
     services, known = [], {}  # most services differ only in their prices
@@ -178,7 +178,7 @@ def _spreads(service: _Service) -> bool:
 
 
 def _always_overlaps(service: _Service) -> bool:
-    """Whether a service pays for overlaps wherever its VMs start."""
+    """Whether a service pays for overlaps at any starts of its VMs."""
     arrays, none = _flatten([service], 0), np.zeros(service.usable.size)
     starts = np.zeros(len(service.kind_of_vm), dtype=np.int64)
     placement = Placement(none.copy(), none.copy(), np.empty(1), starts)
@@ -202,7 +202,7 @@ def _flatten(services: list[_Service], num_rows: int) -> ServiceArrays:
 
 
 class Placement(NamedTuple):
-    """Where the VMs of services are put, and what that means for the extra rows; compiled code fills the arrays in.
+    """Placement of the VMs of services, and its effect on the extra rows; compiled code fills the arrays in.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 
 
 class Verdict(StrEnum):
-    """What is known about an option of a VM in all schedules within the tolerance of the optimum."""
+    """Verdict of the bound on an option of a VM, for all schedules within the tolerance of the optimum."""
 
     FIXED = "fixed"
     EXCLUDED = "excluded"
@@ -20,7 +20,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """What is the same in every schedule whose cost is within the tolerance of the optimum.
+    """Starts that are proven or excluded for every schedule whose cost is within the tolerance of the optimum.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ class Stability:
         return np.asarray(self.possible.sum(axis=1) == 1)
 
     def verdict(self, v: int, t: int) -> Verdict:
-        """What is known about VM ``v`` at option ``t``."""
+        """Verdict on VM ``v`` at option ``t``."""
         if not self.possible[v, t]:
             return Verdict.EXCLUDED
         return Verdict.FIXED if self.fixed[v] else Verdict.NOT_DECIDED
 
 
 def stable_assignments(cost: float, forced: FloatArray, options: IntArray, tolerance: float = 0.01) -> Stability:
-    """Decide by bounds what every schedule within a tolerance of the optimum has in common.
+    """Decide by bounds which starts are the same in every schedule within a tolerance of the optimum.
 
     The optimum is at most the plan's cost, so a schedule that costs at most ``1 + tolerance`` times the optimum costs
     at most ``limit = (1 + tolerance) * cost``. An option with a higher forced bound is in none of these schedules. A

@@ -70,11 +70,11 @@ class SolveClock:
         self.cut_in = False
 
     def left(self) -> float | None:
-        """Seconds left until the limit, without what is reserved; None without a limit."""
+        """Seconds left until the limit, without the reserved ones; None without a limit."""
         return None if self._limit is None else max(0.0, self._limit - self._reserved - self.seconds())
 
     def reserve(self, seconds: float) -> None:
-        """Keep seconds for what is still to be done when the time is over, at most a fifth of the limit."""
+        """Keep seconds for the work after the time limit, at most a fifth of the limit."""
         if self._limit is not None:
             self._reserved = min(seconds, self._limit / 5)
 
@@ -118,7 +118,7 @@ class Standing:
         self.bound = -math.inf
 
     def report(self, stage: str, effort: float, cost: float = math.inf, bound: float = -math.inf) -> None:
-        """Record what a stage has reached after some effort."""
+        """Record the cost and bound that a stage has reached after some effort."""
         with self._lock:
             self.cost, self.bound = min(self.cost, cost), max(self.bound, bound)
             done = self._done[stage] = min(self._total, max(self._done.get(stage, 0), round(PROGRESS_UNITS * effort)))

@@ -27,7 +27,7 @@ MOST_RINGS = 20
 
 
 class Outcome(StrEnum):
-    """What a solve has shown; only the first two come with options."""
+    """Outcome of a solve; only the first two come with options."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is free: the free VMs, the options of each, and the starts of all other VMs.
+    """Free part of the problem: the free VMs, the options of each, and the starts of all other VMs.
 
     Parameters
     ----------

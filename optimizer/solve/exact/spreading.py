@@ -19,7 +19,7 @@ WORK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Spreading:
-    """A schedule that spreads a service, with all other VMs where they are.
+    """A schedule that spreads a service while all other VMs stay.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Spreading:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer to the question of what it costs to spread a service.
+    """Cost of spreading a service, if it is possible.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ IMPOSSIBLE = Answer(Outcome.INFEASIBLE)
 
 @dataclass(frozen=True)
 class Service:
-    """A service that may be spread in a schedule, with all other VMs where they are.
+    """A service that may be spread in a schedule while all other VMs stay.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ WORK = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """What has moved by the end of each stage.
+    """VMs that have moved by the end of each stage.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def _add_moves(m: ScopedModel, num_stages: int) -> _Moves:
 
 
 def _keep_caps(m: ScopedModel, moves: _Moves, num_stages: int) -> None:
-    """Keep every cap, or today's count where that is higher, for all VMs that are there before or after a stage."""
+    """Keep every cap, or today's count if that is higher, for all VMs that are there before or after a stage."""
     rows, today = m.instance.rows, m.instance.today
     ceiling = np.maximum(rows.cap, row_counts(m.instance, today))
     for r in (r for r in m.row_terms if rows.cap[r] != NO_CAP):

@@ -69,7 +69,7 @@ ROUNDING = 1e-6
 
 
 def _bound_at_price(instance: Instance, sigma: float, steps: int, should_stop: ShouldStop) -> float:
-    """Lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
+    """Lower bound on ``cost + sigma * moves`` of every schedule with any number of moves."""
     moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
     priced = replace(instance, linear=instance.linear + sigma * moved, max_moves=None)
     return ascend(priced, steps, lambda *_: not should_stop()).bound

@@ -42,7 +42,7 @@ SHARES = (0.4, 0.3, 0.3)
 
 
 class Writes(Protocol):
-    """What the writes of a schedule do, one after the other."""
+    """Questions about the writes of a schedule, which are made one after the other."""
 
     def stuck(self, options: IntArray) -> tuple[int, ...]:
         """Indices of the VMs that no order of writes can bring to a schedule of shape (V,)."""

@@ -10,7 +10,7 @@ from optimizer.solve.moves.pool import is_dearer_than_last
 
 
 class Gains:
-    """What the points of a moves curve gain.
+    """Gain at each point of a moves curve.
 
     Parameters
     ----------

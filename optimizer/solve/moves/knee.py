@@ -53,7 +53,7 @@ class FewestMoves:
 
 
 def find_knee(instance: Instance, options: IntArray, share: float) -> FewestMoves | None:
-    """Find the fewest of a plan's moves that give a share of its gain, taken in the order of what they gain.
+    """Find the fewest of a plan's moves that give a share of its gain, with the best moves first.
 
     Parameters
     ----------

@@ -218,7 +218,7 @@ class Walk:
         return True
 
     def settle(self) -> None:
-        """Let VMs that move anyway go where that is cheaper, key by key."""
+        """Move VMs that move anyway to cheaper starts, key by key."""
         for k in self._members:
             self._settle(k)
         self._mark()
@@ -261,7 +261,7 @@ class _Queue:
         return bool(self._heap)
 
     def push(self, k: int, step: _Step | None) -> None:
-        """Add a key with its best step; a key without one is left out."""
+        """Add a key with its best step; a key that has no step is left out."""
         if step is not None:
             heapq.heappush(self._heap, (-step.ratio, k))
 

@@ -61,7 +61,7 @@ class Tally:
         return prices[:, 0] - prices[:, 1]
 
     def _prices(self, vms: IntArray, options: IntArray) -> FloatArray:
-        """Price of each VM at the given options, shape (n, m), with all other VMs where they are; shape (n, m)."""
+        """Price of each VM at the given options while all others stay; shape (n, m)."""
         instance, here = self.instance, self.options[vms]
         vm_class = instance.vm_class[vms]
         width = int(self._width[vm_class].max())

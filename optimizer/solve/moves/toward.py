@@ -340,7 +340,7 @@ class _StepModel:
 
 
 class _Standing:
-    """Variables that say whether some VM of a kind behind a gate is where the kind is, made when first needed.
+    """Variables that state whether some VM of a kind behind a gate is at the kind's start, made when first needed.
 
     Parameters
     ----------

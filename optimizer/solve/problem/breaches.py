@@ -15,7 +15,7 @@ from optimizer.solve.problem.limits import Limit, LimitKind, Limits, limit_behin
 
 
 class BreachKind(StrEnum):
-    """What a schedule has too much of."""
+    """Kind of limit that a schedule breaks."""
 
     START = "start"
     CAP = "cap"
@@ -82,7 +82,7 @@ def breaches(limits: Limits, options: IntArray) -> tuple[Breach, ...]:
 
 
 def rule_breaches(limits: Limits, options: IntArray) -> tuple[Breach, ...]:
-    """Rules that a schedule breaks at some VMs, without what it has too much of as a whole; see :func:`breaches`."""
+    """Rules that a schedule breaks at some VMs, without excesses of the whole plan; see :func:`breaches`."""
     broken = breaches(limits, options)
     return tuple(breach for breach in broken if breach.limit.kind is LimitKind.RULE and breach.kind in RULE_BREACHES)
 

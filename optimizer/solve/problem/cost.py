@@ -177,7 +177,7 @@ def count_creations(instance: Instance, options: IntArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """What a schedule has too much of, as indices; :mod:`optimizer.solve.problem.breaches` gives it names.
+    """Limits that a schedule exceeds, as indices; :mod:`optimizer.solve.problem.breaches` gives them names.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class Families(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What today's policies hold, and what may still be created; see ``Instance`` for the fields."""
+    """Places in today's policies, and policies that may still be created; see ``Instance`` for the fields."""
 
     today: IntArray
     key: IntArray
@@ -115,7 +115,7 @@ class Holdings:
 
 
 def make_families(holdings: Holdings) -> Families:
-    """Flatten what decides whether a schedule can be carried out."""
+    """Flatten the data that decides whether a schedule can be carried out."""
     num_keys, num_vaults = len(holdings.key_vault), len(holdings.vault_room)
     editable = sorted(
         (policy for policy in holdings.policies if policy.editable),

@@ -25,7 +25,7 @@ NO_CAP = np.iinfo(np.int32).max
 
 
 class RowKind(StrEnum):
-    """What a row counts, and so which term of the objective or which rule it belongs to."""
+    """Kind of a row, which determines its term of the objective or its rule."""
 
     SERVICE = "service"
     VAULT_STARTS = "vault starts"

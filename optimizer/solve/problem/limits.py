@@ -65,7 +65,7 @@ POLICIES_PER_VAULT = Limit("the limit of policies per vault", LimitKind.POLICIES
 
 
 class Limits:
-    """Every limit of an instance, and what each of them concerns.
+    """All limits of an instance, with the VMs and places that each concerns.
 
     Parameters
     ----------

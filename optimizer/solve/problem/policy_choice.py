@@ -67,7 +67,7 @@ def choose_policies(
 def _families(
     inventory: Inventory, rules: Rules, limit: VmLimit, options: IntArray, movable: BoolArray
 ) -> tuple[Families, IntArray]:
-    """What decides whether the schedule can be carried out, and the number of items at each cell; shape (K, 48)."""
+    """Data to decide whether the schedule can be carried out, and the number of items at each cell; shape (K, 48)."""
     keys = number_twin_keys(inventory)
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
     policies = [inventory.policy(item) for item in inventory.items]

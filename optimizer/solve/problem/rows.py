@@ -41,7 +41,7 @@ _Group = tuple[int, _Span, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What VMs in a row cost and how many it may hold; prices and overlaps are those of one half hour of every day.
+    """Prices and maximum of the VMs in a row; prices and overlaps are those of one half hour of every day.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from optimizer.solve.problem.restrict import Restrictions, restrict_options
 
 
 class Statement:
-    """An estate under rules, with the risk of every start: what a schedule is searched for.
+    """The problem of a search: an estate under rules, with the risk of every start.
 
     Schedules are arrays of shape (V,) with the start option of each VM.
 
@@ -94,5 +94,5 @@ class Statement:
         return broken_at(self.limits, options)
 
     def marginals(self, options: IntArray) -> Marginals:
-        """Costs of single VMs at each start, with all others where a schedule puts them."""
+        """Costs of single VMs at each start while all others keep the starts of a schedule."""
         return Marginals(self.instance, options)

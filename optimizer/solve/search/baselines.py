@@ -15,7 +15,7 @@ from optimizer.solve.search.kernels import place, take_out
 
 
 def todays(instance: Instance) -> IntArray:
-    """Schedule that leaves every VM where it is."""
+    """Schedule in which every VM stays."""
     return instance.today.copy()
 
 

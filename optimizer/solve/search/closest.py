@@ -35,7 +35,7 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
 
 
 def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.0) -> Solved:
-    """Choose between what a search found and schedules that keep more of another schedule.
+    """Choose between the schedule of a search and schedules that keep more of another schedule.
 
     The choices are: what the search found, with VMs put back wherever that costs nothing; and the other schedule, as
     it is and improved by single moves. Among the choices within ``gap``, the one that keeps the most VMs wins; if two
@@ -69,7 +69,7 @@ def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.
 
 
 def _choices(instance: Instance, options: IntArray, to: IntArray) -> Iterator[IntArray]:
-    """Yield what a search found, and the other schedule with and without improvements, as far as it is feasible."""
+    """Yield the schedule of the search, and the other schedule with and without improvements, if it is feasible."""
     yield _put_back(instance, options, to)
     whole = usable_start(instance, np.where(to == ANYWHERE, options, to))
     if whole is not None:
@@ -78,7 +78,7 @@ def _choices(instance: Instance, options: IntArray, to: IntArray) -> Iterator[In
 
 
 def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
-    """Put back VMs that differ from another schedule wherever that costs nothing.
+    """Put back VMs that differ from another schedule if that costs nothing.
 
     First come groups that belong together (all VMs, those of a vault, of a twin key, of a service), then single VMs
     until nothing changes. The result costs no more.

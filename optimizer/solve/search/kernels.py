@@ -257,7 +257,7 @@ def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> flo
 
 @compiled
 def _excess_price(a: Arrays, c: Counts, v: int, option: int) -> float:
-    """How much more a VM costs at an option than where it is."""
+    """Extra cost of a VM at an option compared with its present one."""
     here, price = c.options[v], np.empty(NUM_OPTIONS)
     _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
@@ -315,7 +315,7 @@ def _move_in_order(a: Arrays, c: Counts, v: int) -> float:
 
 
 def settle_writes(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """Update what the order of writes costs in the vaults of some VMs; return by how much that changes."""
+    """Update the cost of the order of writes in the vaults of some VMs; return its change."""
     assert a.families is not None
     vms = vms[_order_matters(a, c)[a.key_vault[a.key[vms]]]]
     return _settle(_plain(a), a.families, c, vms) if len(vms) else 0.0
@@ -460,7 +460,7 @@ def _take_others(
 def _draw(
     a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
 ) -> tuple[int, _Cell, _Cell]:
-    """Draw what to take out: number of VMs in ``chosen``, key and option that are closed, and those that are opened.
+    """Draw the VMs to take out; return their number (they are in ``chosen``), and the cells to close and to open.
 
     The option :data:`NOWHERE` means none. Mostly, some VMs of one key are drawn, and a start of that key is closed,
     opened, or one of each; sometimes, the VMs of a service are drawn. If policy writes are limited, a start of one key

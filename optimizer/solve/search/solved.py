@@ -71,12 +71,12 @@ class Solved:
 
     @property
     def stopped(self) -> Stopped:
-        """What ended the search; "gap" for an optimal schedule, even if it was found after the search."""
+        """Reason why the search ended; "gap" for an optimal schedule, even if it was found after the search."""
         return "gap" if self.is_optimal else self.ended_by
 
     @property
     def gap(self) -> float:
-        """What any schedule could save at most, besides the spreading costs, in at-risk backups per 30 days."""
+        """Largest possible saving besides the spreading costs, in at-risk backups per 30 days."""
         return max(0.0, self.searched - self.bound)
 
     @property

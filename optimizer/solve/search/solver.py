@@ -111,7 +111,7 @@ class _Solving:
 
     @cached_property
     def _finisher(self) -> Finisher:
-        """CP-SAT, which finishes what annealing leaves."""
+        """CP-SAT, which improves the result of annealing."""
         return Finisher(self._task, self._search, self._climb, self._standing)
 
     def result(self) -> Solved:

@@ -156,7 +156,7 @@ def _loosened_options(limits: Limits, by_limit: Mapping[Limit, Change]) -> Restr
 
 
 def _without(limits: Limits, dropped: set[Limit]) -> Gates:
-    """Gates without those of dropped rules."""
+    """Gates that do not belong to dropped rules."""
     gates = limits.instance.gates
     stays = np.array([limit not in dropped for limit in limits.gate_limit], dtype=np.bool_)
     if stays.all():

@@ -68,7 +68,7 @@ class Budget:
 
     @contextmanager
     def at_most(self, work: float) -> Iterator[None]:
-        """Allow only a part of the work that is left; whatever the part does not need remains."""
+        """Allow only a part of the remaining work; work that the part does not need remains available."""
         beyond = max(0.0, self.work - work)
         self.work -= beyond
         try:
@@ -89,7 +89,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Whether limits can all hold.
+    """Answer to whether limits can all hold.
 
     Parameters
     ----------

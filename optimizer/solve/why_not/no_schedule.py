@@ -80,7 +80,7 @@ class NamedConflict(StrictModel):
 
     @property
     def proof(self) -> str:
-        """What is proven about the size of the conflict."""
+        """Sentence about the proven size of the conflict."""
         if self.smallest:
             return "proven: no smaller set of rules or limits is in conflict"
         if self.irreducible:
@@ -89,7 +89,7 @@ class NamedConflict(StrictModel):
 
 
 class NamedChange(StrictModel):
-    """What is done to one limit: dropped, set to another amount, or no longer for some VMs.
+    """Change of one limit: it is dropped, gets another amount, or no longer applies to some VMs.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class NamedRelaxation(StrictModel):
 
     @property
     def phrase(self) -> str:
-        """Phrase that says what would have to be changed."""
+        """Phrase that lists the necessary changes."""
         parts = [_setting_phrase(change) for change in self.changes if change.action == "set"]
         exempt: dict[tuple[str, ...], list[str]] = {}
         for change in self.changes:
@@ -184,7 +184,7 @@ class NoSchedule(StrictModel):
 
     @property
     def advice(self) -> str:
-        """What to do if no relaxation was found within the effort; empty otherwise."""
+        """Advice if no relaxation was found within the effort; otherwise empty."""
         return "" if self.relaxations else "loosen or drop one rule of each line, or exclude these VMs"
 
     @property

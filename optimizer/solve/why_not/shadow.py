@@ -37,7 +37,7 @@ NOTHING = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class LimitPrice:
-    """A binding limit, and what the plan would save if the limit were loosened by one step.
+    """A binding limit, and the saving of the plan if the limit were loosened by one step.
 
     Parameters
     ----------

@@ -149,7 +149,7 @@ def test_no_job_stops_the_reading(properties: dict[str, object]) -> None:
     to_frame(rows)
 
 
-def test_names_of_errors_are_learnt_from_items() -> None:
+def test_names_of_errors_are_learned_from_items() -> None:
     """Health details of items give numbers their names; sentences are no names."""
     details = [
         {"code": 400, "title": "UserErrorKnown"},
