@@ -30,7 +30,7 @@ ESTATE_SCHEMA_VERSION: Final = 1
 ESTATE_FILE = "estate.json"
 
 
-class Part(StrictModel):
+class EstateFile(StrictModel):
     """One Parquet file of the folder.
 
     Parameters
@@ -49,7 +49,7 @@ class Part(StrictModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class LoadPart(Part):
+class LoadPart(EstateFile):
     """Load of some VMs on one UTC day."""
 
     date: date
@@ -114,7 +114,7 @@ class EstateDocument(StrictModel):
     services: dict[ArmId, str] = Field(default_factory=dict)
     load_metadata: LoadMetadata = LoadMetadata()
     load: tuple[LoadPart, ...] = ()
-    jobs: tuple[Part, ...] = ()
+    jobs: tuple[EstateFile, ...] = ()
 
     def resources(self) -> ArmResources:
         """Raw ARM resources of the estate."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from optimizer.errors import EstateError
-from optimizer.estate.document import Part
+from optimizer.estate.document import EstateFile
 from optimizer.files import Location, RemotePath
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import METRICS, DayLoad
@@ -56,7 +56,7 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None) -> pl.DataFrame:
+def read_part(folder: Location, part: EstateFile, vm_ids: Sequence[str] | None = None) -> pl.DataFrame:
     """Rows of a part whose digest has been verified, so that a damaged file is never used as load.
 
     Parameters
@@ -64,7 +64,7 @@ def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None)
     folder
         The estate folder.
     part
-        Part to read; a load part if ``vm_ids`` are given.
+        File to read; a load part if ``vm_ids`` are given.
     vm_ids
         VM ids that limit the rows to those from the first to the last of these VMs, compared without regard to case;
         None means all rows.
@@ -83,7 +83,7 @@ def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None)
         raise EstateError(f"{file} is no readable Parquet file ({exc}); {_again(folder)}") from exc
 
 
-def _read_bytes(folder: Location, part: Part) -> bytes:
+def _read_bytes(folder: Location, part: EstateFile) -> bytes:
     """Content of a part, after a check of its length."""
     file = folder / part.path
     try:
@@ -102,7 +102,7 @@ def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
     return pl.scan_parquet(content).slice(first, end - first).collect()
 
 
-def names_in_parts(folder: Location, parts: Sequence[Part]) -> list[str]:
+def names_in_parts(folder: Location, parts: Sequence[EstateFile]) -> list[str]:
     """Ids of the VMs that have load in any of the parts, sorted; digests are not verified.
 
     Raises
@@ -118,7 +118,7 @@ def names_in_parts(folder: Location, parts: Sequence[Part]) -> list[str]:
     return pl.concat([pl.Series("vm", [], dtype=pl.String), *names]).unique().sort().to_list()
 
 
-def find_rows(folder: Location, parts: Sequence[Part], vm_id: str) -> list[pl.DataFrame]:
+def find_rows(folder: Location, parts: Sequence[EstateFile], vm_id: str) -> list[pl.DataFrame]:
     """Row of one VM in each of the parts (empty if the part has none); digests are not verified.
 
     The VM names are read first, and then only the row group of the VM. The statistics of row groups would not help:
@@ -142,11 +142,11 @@ def find_rows(folder: Location, parts: Sequence[Part], vm_id: str) -> list[pl.Da
         raise _unreadable(folder, exc) from exc
 
 
-def _find_remote_rows(folder: RemotePath, parts: Sequence[Part], key: str) -> list[pl.DataFrame]:
+def _find_remote_rows(folder: RemotePath, parts: Sequence[EstateFile], key: str) -> list[pl.DataFrame]:
     return [_find_row(folder, part, key) for part in parts]
 
 
-def _find_local_rows(folder: Path, parts: Sequence[Part], key: str) -> list[pl.DataFrame]:
+def _find_local_rows(folder: Path, parts: Sequence[EstateFile], key: str) -> list[pl.DataFrame]:
     _require_whole(folder, parts)
     files = [pl.scan_parquet(folder / part.path) for part in parts]
     places = (_place(names, key) for names in _names(folder, parts))
@@ -158,7 +158,7 @@ def _one_row(frame: pl.LazyFrame, place: int | None) -> pl.LazyFrame:
     return frame.head(0) if place is None else frame.slice(place, 1)
 
 
-def _require_whole(folder: Location, parts: Sequence[Part]) -> None:
+def _require_whole(folder: Location, parts: Sequence[EstateFile]) -> None:
     """Check that local files have their length, which is cheaper than reading them; files by URL are read anyway.
 
     Raises
@@ -180,13 +180,13 @@ def _size_of(file: Path, folder: Path) -> int:
         raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
 
 
-def _require_size(folder: Location, part: Part, size: int) -> None:
+def _require_size(folder: Location, part: EstateFile, size: int) -> None:
     if size != part.bytes:
         file = folder / part.path
         raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
 
 
-def _names(folder: Location, parts: Sequence[Part]) -> list[pl.Series]:
+def _names(folder: Location, parts: Sequence[EstateFile]) -> list[pl.Series]:
     """Ids of the VMs in each part."""
     if isinstance(folder, RemotePath):
         return [pl.read_parquet(_read_bytes(folder, part), columns=["vm"])["vm"] for part in parts]
@@ -198,7 +198,7 @@ def _place(names: pl.Series, key: str) -> int | None:
     return names.str.to_lowercase().index_of(key)
 
 
-def _find_row(folder: RemotePath, part: Part, key: str) -> pl.DataFrame:
+def _find_row(folder: RemotePath, part: EstateFile, key: str) -> pl.DataFrame:
     """Row of one VM in a part that is read by URL."""
     content = _read_bytes(folder, part)
     place = _place(pl.read_parquet(content, columns=["vm"])["vm"], key)

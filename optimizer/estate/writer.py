@@ -13,7 +13,7 @@ import polars as pl
 
 from optimizer.arm import ArmResources
 from optimizer.errors import EstateError
-from optimizer.estate.document import ESTATE_FILE, EstateDocument, LoadMetadata, LoadPart, Part
+from optimizer.estate.document import ESTATE_FILE, EstateDocument, EstateFile, LoadMetadata, LoadPart
 from optimizer.estate.parts import JOB_SCHEMA, digest, encode, encode_day
 from optimizer.files import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
 from optimizer.model.arm_id import ArmId
@@ -40,7 +40,7 @@ class EstateWriter:
         self._folder = folder
         self._old = old
         self._load: list[LoadPart] = []
-        self._jobs: list[Part] = []
+        self._jobs: list[EstateFile] = []
         self._columns: set[Metric] = set(old.load_metadata.columns) if old else set()
         if old is None:
             require_free_folder(folder)
@@ -85,14 +85,14 @@ class EstateWriter:
         old = self._old.jobs if self._old else ()
         self._jobs.append(self._add("jobs", encode(frame), frame.height, [*old, *self._jobs]))
 
-    def _add(self, folder: str, content: bytes, rows: int, known: Iterable[Part]) -> Part:
+    def _add(self, folder: str, content: bytes, rows: int, known: Iterable[EstateFile]) -> EstateFile:
         """Stage a file under the next free number of its folder."""
         numbers = [int(Path(part.path).stem[len("part-") :]) for part in known if part.path.startswith(folder + "/")]
         path = f"{folder}/part-{max(numbers, default=-1) + 1:03d}.parquet"
         with translate_write_errors(self._folder / path):
             make_private_folder((self._stage / path).parent)
             write_bytes(self._stage / path, content)
-        return Part(path=path, rows=rows, bytes=len(content), sha256=digest(content))
+        return EstateFile(path=path, rows=rows, bytes=len(content), sha256=digest(content))
 
     def commit(
         self, resources: ArmResources, *, created_at: datetime, load_gaps: Mapping[ArmId, str] | None = None

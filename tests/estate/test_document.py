@@ -16,8 +16,8 @@ from optimizer.errors import EstateError
 from optimizer.estate.document import (
     ESTATE_FILE,
     EstateDocument,
+    EstateFile,
     LoadPart,
-    Part,
     read_document,
 )
 from optimizer.files.remote import RemotePath
@@ -51,7 +51,8 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
     """Every field survives, ids with their spelling."""
     whole = document(
         vaults=({"id": "V"},), load_gaps={ArmId("A"): "no data"}, missing_vms={ArmId("B"): "gone"},
-        services={ArmId("C"): "shop"}, jobs=(Part(path="jobs/part-000.parquet", rows=1, bytes=2, sha256=DIGEST),),
+        services={ArmId("C"): "shop"},
+        jobs=(EstateFile(path="jobs/part-000.parquet", rows=1, bytes=2, sha256=DIGEST),),
     )  # fmt: skip
     again = read_document(write(tmp_path, whole.to_json()))
     assert again == whole and str(next(iter(again.load_gaps))) == "A"
@@ -128,14 +129,14 @@ def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
 def test_paths_of_parts_stay_in_the_folder(path: str) -> None:
     """A document cannot name a file outside the estate."""
     with pytest.raises(ValidationError):
-        Part(path=path, rows=0, bytes=0, sha256=DIGEST)
+        EstateFile(path=path, rows=0, bytes=0, sha256=DIGEST)
 
 
 @pytest.mark.parametrize("more", [{"rows": -1}, {"bytes": -1}, {"sha256": "x"}])
 def test_numbers_of_parts_are_checked(more: dict[str, Any]) -> None:
     """Sizes are not negative, and digests are hexadecimal."""
     with pytest.raises(ValidationError):
-        Part(**{"path": "jobs/part-000.parquet", "rows": 0, "bytes": 0, "sha256": DIGEST, **more})
+        EstateFile(**{"path": "jobs/part-000.parquet", "rows": 0, "bytes": 0, "sha256": DIGEST, **more})
 
 
 def test_a_load_part_states_its_day() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.errors import EstateError
-from optimizer.estate.document import Part
+from optimizer.estate.document import EstateFile
 from optimizer.estate.parts import (
     digest,
     encode,
@@ -36,12 +36,12 @@ def load(*vm_ids: str) -> DayLoad:
     return DayLoad(DAY, tuple(map(ArmId, vm_ids)), cpu, cpu)
 
 
-def place(folder: Path, number: int, content: bytes, rows: int = 1) -> Part:
+def place(folder: Path, number: int, content: bytes, rows: int = 1) -> EstateFile:
     """Write a file as a part."""
     file = folder / PATHS[number]
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
-    return Part(path=PATHS[number], rows=rows, bytes=len(content), sha256=digest(content))
+    return EstateFile(path=PATHS[number], rows=rows, bytes=len(content), sha256=digest(content))
 
 
 @pytest.fixture(params=["local", "remote"])
