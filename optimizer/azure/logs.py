@@ -17,7 +17,7 @@ from optimizer.azure.limiter import Pacer
 from optimizer.azure.metrics_answer import Floats
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, DataError, RejectedError, UncertainError
-from optimizer.intake import LoadChunk, LoadTarget, Refusal
+from optimizer.intake import LoadChunk, LoadTarget, MissingLoad
 from optimizer.model.arm_id import ArmId, VmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import arm_id
@@ -111,13 +111,13 @@ class Workspaces:
         values = {metric: np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32) for metric in metrics}
         names = {"vms": json.dumps([ArmId(vm_id).key for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
         what = f"read the load of {len(vm_ids)} {'VM' if len(vm_ids) == 1 else 'VMs'} on {day}"
-        failed: dict[ArmId, Refusal] = {}
+        failed: dict[ArmId, MissingLoad] = {}
         points = 0
         for workspace, query in product(self._workspaces, (INSIGHTS, PERF)):
             rows, complaint = self._load_rows(what, workspace, query.format(**names), (start, end))
             points += _fill(values, rows, vm_ids, day)
             if complaint:
-                failed = dict.fromkeys(vm_ids, Refusal(f"request failed: {complaint}", final=False))
+                failed = dict.fromkeys(vm_ids, MissingLoad(f"request failed: {complaint}", final=False))
             if not np.isnan(values["cpu_percent"]).all(axis=1).any():
                 break
         return LoadChunk(vm_ids, values, failed, points)

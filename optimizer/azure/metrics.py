@@ -24,7 +24,7 @@ from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics_answer import BatchAnswer, Floats, read_answer
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
-from optimizer.intake import LoadChunk, LoadTarget, Refusal
+from optimizer.intake import LoadChunk, LoadTarget, MissingLoad
 from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.timegrid import BINS_PER_DAY
@@ -177,10 +177,10 @@ class MetricsReader:
         target = batch.targets[0]
         if not (REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
             where = f"region {target.region!r}, subscription {target.subscription!r}"
-            return _nothing(batch, Refusal(f"request failed: Azure has no such location: {where}", final=True))
+            return _nothing(batch, MissingLoad(f"request failed: Azure has no such location: {where}", final=True))
         return _joined([self._measure(part, answer) for part, answer in self._answers(batch)])
 
-    def _answers(self, batch: Batch, *, is_part: bool = False) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
+    def _answers(self, batch: Batch, *, is_part: bool = False) -> Iterator[tuple[Batch, BatchAnswer | MissingLoad]]:
         """Answers for a batch, or for parts of it if one VM makes the whole batch fail.
 
         A refusal (4xx) is about one of the VMs, so the batch is split once until that VM is found. A failure (5xx, an
@@ -206,10 +206,10 @@ class MetricsReader:
                 self._alone.discard(ArmId(batch.vm_ids[0]))
         yield batch, answer
 
-    def _narrow_down(self, batch: Batch, exc: CloudError) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
+    def _narrow_down(self, batch: Batch, exc: CloudError) -> Iterator[tuple[Batch, BatchAnswer | MissingLoad]]:
         """Answers for the halves of a failed batch, or the failure itself if halves would reveal nothing."""
         refused, failed = isinstance(exc, RejectedError | NotFoundError), _is_failure(exc)
-        refusal = Refusal(f"request failed: {exc}", final=refused or isinstance(exc, ForbiddenError))
+        refusal = MissingLoad(f"request failed: {exc}", final=refused or isinstance(exc, ForbiddenError))
         if len(batch.targets) == 1 or not (refused or failed):
             if failed:  # on the next day that is read, the VM gets its own batch and cannot make others fail
                 with self._lock:
@@ -223,12 +223,12 @@ class MetricsReader:
             for targets in (batch.targets[:half], batch.targets[half:]):
                 yield from self._answers(replace(batch, targets=targets), is_part=True)
 
-    def _measure(self, batch: Batch, answer: BatchAnswer | Refusal) -> LoadChunk:
-        if isinstance(answer, Refusal):
+    def _measure(self, batch: Batch, answer: BatchAnswer | MissingLoad) -> LoadChunk:
+        if isinstance(answer, MissingLoad):
             return _nothing(batch, answer)
         values = self._in_percent(batch, answer)
         refused = {
-            batch.vm_ids[row]: Refusal(f"request failed: {redact(text)}", final=True)
+            batch.vm_ids[row]: MissingLoad(f"request failed: {redact(text)}", final=True)
             for row, text in answer.refused.items()
             if np.isnan(values["cpu_percent"][row]).all()
         }
@@ -245,7 +245,7 @@ class MetricsReader:
         index = dict(zip(less.vm_ids, rows, strict=True))
         points = chunk.points
         for part, answer in self._answers(less):
-            if isinstance(answer, Refusal):
+            if isinstance(answer, MissingLoad):
                 continue
             filled = self._in_percent(part, answer)
             known = ~np.isnan(filled["mem_percent"]).all(axis=1)
@@ -348,7 +348,7 @@ def _parts(targets: Sequence[LoadTarget]) -> Iterator[Sequence[LoadTarget]]:
         yield targets[first : first + VMS_PER_REQUEST]
 
 
-def _nothing(batch: Batch, refusal: Refusal) -> LoadChunk:
+def _nothing(batch: Batch, refusal: MissingLoad) -> LoadChunk:
     return LoadChunk(batch.vm_ids, {}, dict.fromkeys(batch.vm_ids, refusal))
 
 

@@ -10,7 +10,7 @@ from .pull.pull_report import ENOUGH_DAYS as ENOUGH_DAYS
 from .pull.pull_report import PullReport as PullReport
 from .pull.pull_source import LoadChunk as LoadChunk
 from .pull.pull_source import LoadTarget as LoadTarget
+from .pull.pull_source import MissingLoad as MissingLoad
 from .pull.pull_source import PullScope as PullScope
 from .pull.pull_source import PullSource as PullSource
-from .pull.pull_source import Refusal as Refusal
 from .pull.pull_source import check_workspaces as check_workspaces

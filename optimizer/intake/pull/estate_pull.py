@@ -16,7 +16,7 @@ from optimizer.intake.pull.load_holes import LoadCoverage, LoadHole, retention_h
 from optimizer.intake.pull.load_pull import LoadPull, load_targets
 from optimizer.intake.pull.partial_pull import DayResult, Partial, open_partial, request_of
 from optimizer.intake.pull.pull_days import known_vms, oldest, window
-from optimizer.intake.pull.pull_inventory import Failure, Found, find_inventory
+from optimizer.intake.pull.pull_inventory import Found, PullFailure, find_inventory
 from optimizer.intake.pull.pull_jobs import NewJobs, read_new_jobs
 from optimizer.intake.pull.pull_options import MAX_DAYS, PullOptions
 from optimizer.intake.pull.pull_report import PullReport
@@ -128,7 +128,7 @@ class _Pull:
         except AuthError:
             raise
         except CloudError as exc:
-            found.failures.append(Failure("jobs of the workspaces", str(exc)))
+            found.failures.append(PullFailure("jobs of the workspaces", str(exc)))
 
     def _write(self, pulled: _Pulled) -> PullReport:
         vm_ids = [target.vm_id for target in pulled.targets]
@@ -174,7 +174,7 @@ class _Pull:
     ) -> PullReport:
         found = pulled.found
         history = sorted({part.date for part in document.load})
-        troubles = (Failure(*trouble) for trouble in self.source.troubles().items())
+        troubles = (PullFailure(*trouble) for trouble in self.source.troubles().items())
         return PullReport(
             vaults=len(found.vaults),
             vms=len(found.spelling()),

@@ -12,7 +12,7 @@ from optimizer.estate import Estate
 from optimizer.intake.pull.partial_pull import DayResult, Partial
 from optimizer.intake.pull.pull_days import DayBlock, days_between, find_starts, oldest, window
 from optimizer.intake.pull.pull_inventory import Found, is_off, place_of
-from optimizer.intake.pull.pull_source import LoadReader, LoadTarget, PullSource, Refusal
+from optimizer.intake.pull.pull_source import LoadReader, LoadTarget, MissingLoad, PullSource
 from optimizer.intake.spelling import source_vm
 from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of
@@ -124,9 +124,9 @@ class LoadPull:
 
     def _ask(
         self, reader: LoadReader, targets: Sequence[LoadTarget], block: DayBlock, number: int, num_days: int
-    ) -> dict[ArmId, Refusal]:
+    ) -> dict[ArmId, MissingLoad]:
         """Fill a block with the answers to requests; the VMs whose requests failed, with reasons."""
-        refused: dict[ArmId, Refusal] = {}
+        refused: dict[ArmId, MissingLoad] = {}
         total, done, before = len(block.targets), 0, block.points
         for chunk in reader.read_day(targets, block.day, block.end) if targets else ():
             block.fill(chunk)
@@ -153,7 +153,7 @@ class _Trouble:
         """Whether further requests for a VM make sense."""
         return vm_id not in self._given_up
 
-    def count(self, targets: Sequence[LoadTarget], refused: Mapping[ArmId, Refusal]) -> None:
+    def count(self, targets: Sequence[LoadTarget], refused: Mapping[ArmId, MissingLoad]) -> None:
         """Note the outcome of a day for some VMs."""
         for target in targets:
             refusal = refused.get(target.vm_id)
@@ -162,7 +162,7 @@ class _Trouble:
                 self._given_up.add(target.vm_id)
 
 
-def _require_some(refused: Mapping[ArmId, Refusal], targets: Sequence[LoadTarget]) -> None:
+def _require_some(refused: Mapping[ArmId, MissingLoad], targets: Sequence[LoadTarget]) -> None:
     """Raise an error if the first day failed for every VM, since the other days would fail as well.
 
     Raises

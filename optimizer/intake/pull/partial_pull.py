@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 from optimizer.errors import EstateError
 from optimizer.estate import encode_day, to_arrays
 from optimizer.files import save_file, translate_write_errors
-from optimizer.intake.pull.pull_inventory import Failure, Found
+from optimizer.intake.pull.pull_inventory import Found, PullFailure
 from optimizer.intake.pull.pull_options import PullOptions
-from optimizer.intake.pull.pull_source import PullScope, Refusal
+from optimizer.intake.pull.pull_source import MissingLoad, PullScope
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.load import DayLoad, to_day
@@ -95,7 +95,7 @@ class DayResult:
 
     vms: int = 0
     points: int = 0
-    refused: Mapping[ArmId, Refusal] = field(default_factory=dict)
+    refused: Mapping[ArmId, MissingLoad] = field(default_factory=dict)
     silent: frozenset[ArmId] = frozenset()
 
 
@@ -253,14 +253,14 @@ def _require_same(
 
 
 def _read_found(content: dict[str, Any]) -> Found:
-    failures = [Failure(**failure) for failure in content.pop("failures")]
+    failures = [PullFailure(**failure) for failure in content.pop("failures")]
     for name in ("jobs", "missing"):
         content[name] = {ArmId(key): value for key, value in content[name].items()}
     return Found(**content, failures=failures)
 
 
 def _read_result(content: Mapping[str, Any]) -> DayResult:
-    refused = {ArmId(vm_id): Refusal(*refusal) for vm_id, refusal in content["refused"].items()}
+    refused = {ArmId(vm_id): MissingLoad(*refusal) for vm_id, refusal in content["refused"].items()}
     return DayResult(content["vms"], content["points"], refused, frozenset(map(ArmId, content["silent"])))
 
 

@@ -23,7 +23,7 @@ VAULT_TYPE = Caseless("Microsoft.RecoveryServices/vaults")
 
 
 @dataclass(frozen=True)
-class Failure:
+class PullFailure:
     """A failed part of a pull.
 
     Parameters
@@ -63,7 +63,7 @@ class Found:
     logged_jobs: list[dict[str, Any]] = field(default_factory=list)
     unprotected: int = 0
     missing: dict[ArmId, Absence] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[PullFailure] = field(default_factory=list)
 
     def resources(self, as_of: datetime) -> ArmResources:
         """Resources of an estate that was pulled at ``as_of``."""
@@ -94,7 +94,7 @@ class _VaultAnswer:
     policies: Sequence[Resource] = ()
     items: Sequence[Resource] = ()
     jobs: Sequence[Resource] = ()
-    failures: Sequence[Failure] = ()
+    failures: Sequence[PullFailure] = ()
     lost: CloudError | DataError | None = None
 
 
@@ -190,7 +190,7 @@ class _VaultSearch:
             raise
         except CloudError as exc:
             self.errors.append(exc)
-            self._found.failures.append(Failure(what, str(exc)))
+            self._found.failures.append(PullFailure(what, str(exc)))
 
     def report_empty(self, subscriptions: Iterable[str]) -> None:
         """Report subscriptions without any vault, unless a failed search may be the reason."""
@@ -200,7 +200,7 @@ class _VaultSearch:
         why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
         for subscription in subscriptions:
             if Caseless(subscription) not in searched:
-                self._found.failures.append(Failure(f"subscription {subscription}", why))
+                self._found.failures.append(PullFailure(f"subscription {subscription}", why))
 
 
 def _read_vaults(
@@ -227,13 +227,13 @@ def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetim
     """Read a vault. Without settings or jobs it is still useful; without policies and items it is lost."""
     vault_id = id_of(vault)
     name = f"vault {vault_id}"
-    failures: list[Failure] = []
+    failures: list[PullFailure] = []
     try:
         policies, items = source.backup.list_policies(vault_id), source.backup.list_items(vault_id)
     except AuthError:
         raise
     except (CloudError, DataError) as exc:
-        return _VaultAnswer(vault, failures=[Failure(name, str(exc))], lost=exc)
+        return _VaultAnswer(vault, failures=[PullFailure(name, str(exc))], lost=exc)
     settings: list[Resource] = []
     jobs: list[Resource] = []
     try:
@@ -241,13 +241,13 @@ def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetim
     except AuthError:
         raise
     except CloudError as exc:
-        failures.append(Failure(f"{name}, what protects it", str(exc)))
+        failures.append(PullFailure(f"{name}, what protects it", str(exc)))
     try:
         jobs = source.backup.list_jobs(vault_id, *jobs_between)
     except AuthError:
         raise
     except CloudError as exc:
-        failures.append(Failure(f"{name}, jobs", str(exc)))
+        failures.append(PullFailure(f"{name}, jobs", str(exc)))
     return _VaultAnswer(vault, settings, policies, items, jobs, failures)
 
 
@@ -269,7 +269,8 @@ def _shallow(resources: Sequence[Resource], vault: Resource, found: Found) -> li
     for resource in resources:
         if too_deep(resource):
             what = f"vault {id_of(vault)}, {id_of(resource) or 'a resource without id'}"
-            found.failures.append(Failure(what, "it is nested too deeply to be a resource of Azure; it was left out"))
+            why = "it is nested too deeply to be a resource of Azure; it was left out"
+            found.failures.append(PullFailure(what, why))
     return [resource for resource in resources if not too_deep(resource)]
 
 
@@ -323,7 +324,7 @@ def _look_for(vm_ids: Sequence[ArmId], find_vm: FindVm, found: Found) -> dict[Ar
     """VMs that exist although the directory does not list them; how the others are missing is recorded."""
     looked = look_for(vm_ids, find_vm)
     found.missing = looked.missing
-    found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
+    found.failures += [PullFailure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
     return looked.found
 
 
@@ -356,7 +357,7 @@ def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, cl
         raise
     except OptimizerError as exc:
         if len(subscriptions) == 1:
-            found.failures.append(Failure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
+            found.failures.append(PullFailure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
             closed |= subscriptions
             return []
     return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from optimizer.intake.pull.load_holes import LoadHole
-from optimizer.intake.pull.pull_inventory import Failure
+from optimizer.intake.pull.pull_inventory import PullFailure
 from optimizer.model.arm_id import ArmId
 
 ENOUGH_DAYS = 7
@@ -74,7 +74,7 @@ class PullReport:
     no_data: tuple[ArmId, ...]
     too_little: tuple[ArmId, ...]
     failed: Mapping[ArmId, str]
-    failures: tuple[Failure, ...]
+    failures: tuple[PullFailure, ...]
     not_found: tuple[ArmId, ...] = ()
     hidden: tuple[ArmId, ...] = ()
     holes: tuple[LoadHole, ...] = ()

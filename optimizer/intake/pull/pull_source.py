@@ -112,7 +112,7 @@ class LoadTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class MissingLoad:
     """Reason for missing load of a VM.
 
     Parameters
@@ -146,7 +146,7 @@ class LoadChunk:
 
     vm_ids: tuple[ArmId, ...]
     values: Mapping[str, npt.NDArray[np.float32]]
-    failed: Mapping[ArmId, Refusal] = field(default_factory=dict)
+    failed: Mapping[ArmId, MissingLoad] = field(default_factory=dict)
     points: int = 0
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizer.errors import CloudError, RejectedError
 from optimizer.estate.folder import Estate
-from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget, PullSource, Refusal
+from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget, MissingLoad, PullSource
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
@@ -40,7 +40,7 @@ class MemoryCloud:
 
     estate: Estate
     errors: dict[tuple[str, str], CloudError] = field(default_factory=dict)
-    refused: dict[str, Refusal] = field(default_factory=dict)
+    refused: dict[str, MissingLoad] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     vms: list[Resource] | None = None
     items: list[Resource] | None = None

@@ -17,7 +17,7 @@ from optimizer.estate.folder import Estate, open_estate
 from optimizer.intake.pull.estate_pull import pull_to_folder
 from optimizer.intake.pull.pull_options import PullOptions
 from optimizer.intake.pull.pull_report import NO_DATA, PullReport
-from optimizer.intake.pull.pull_source import PullScope, Refusal
+from optimizer.intake.pull.pull_source import MissingLoad, PullScope
 from optimizer.intake.spelling import source_vm
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
@@ -210,7 +210,7 @@ def test_a_scope_without_vaults_is_named(cloud: MemoryCloud, tmp_path: Path) -> 
 def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate, tmp_path: Path) -> None:
     """A failed request, no data and too little data are told apart; the failed VM is asked again on append."""
     failed, silent = str(truth.document.vms[0]["id"]), str(truth.document.vms[1]["id"])
-    cloud.refused[failed] = Refusal("request failed: HTTP 500", final=True)
+    cloud.refused[failed] = MissingLoad("request failed: HTTP 500", final=True)
     cloud.silent.add(silent)
     report = _pull(cloud, tmp_path / "estate")
     assert report.failed == {ArmId(failed): "request failed: HTTP 500"} and report.no_data == (silent,)
@@ -231,7 +231,7 @@ def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate,
 def test_everything_failing_is_an_error(cloud: MemoryCloud, truth: Estate, tmp_path: Path) -> None:
     """Where no VM's load can be had on the first day, the pull stops with the reason instead of trying every day."""
     for vm in truth.document.vms:
-        cloud.refused[str(vm["id"])] = Refusal("request failed: missing right: metrics", final=True)
+        cloud.refused[str(vm["id"])] = MissingLoad("request failed: missing right: metrics", final=True)
     with pytest.raises(CloudError, match=r"no load could be pulled for any of 30 VMs.*missing right: metrics"):
         _pull(cloud, tmp_path / "estate")
     assert {day for day, _, _ in cloud.asked} == {date(2026, 2, 28)}

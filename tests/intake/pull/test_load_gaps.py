@@ -13,7 +13,7 @@ from optimizer.estate import Estate, EstateWriter, open_estate
 from optimizer.intake.pull.load_gaps import Gaps, LoadGaps
 from optimizer.intake.pull.partial_pull import DayResult
 from optimizer.intake.pull.pull_report import NO_DATA
-from optimizer.intake.pull.pull_source import Refusal
+from optimizer.intake.pull.pull_source import MissingLoad
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 
@@ -28,7 +28,7 @@ def load(day: date, *vm_ids: ArmId) -> DayLoad:
 
 def results(**failed: str) -> dict[date, DayResult]:
     """One day with failed requests."""
-    return {DAY: DayResult(refused={ArmId(vm): Refusal(why, final=False) for vm, why in failed.items()})}
+    return {DAY: DayResult(refused={ArmId(vm): MissingLoad(why, final=False) for vm, why in failed.items()})}
 
 
 def estate(folder: Path, days: int, gaps: dict[ArmId, str]) -> Estate:

@@ -15,7 +15,7 @@ from optimizer.errors import CloudError
 from optimizer.intake.pull.load_pull import LoadPull, load_targets
 from optimizer.intake.pull.partial_pull import Partial
 from optimizer.intake.pull.pull_inventory import Found
-from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget, PullSource, Refusal
+from optimizer.intake.pull.pull_source import LoadChunk, LoadTarget, MissingLoad, PullSource
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import no_progress
 
@@ -27,7 +27,7 @@ A, B = ArmId("a"), ArmId("b")
 class Reader:
     """A source of load that refuses some VMs, and has one value of each other VM."""
 
-    refused: dict[ArmId, Refusal] = field(default_factory=dict)
+    refused: dict[ArmId, MissingLoad] = field(default_factory=dict)
     silent: set[ArmId] = field(default_factory=set)
     metrics: tuple[str, ...] = ("cpu_percent", "mem_percent")
     asked: list[tuple[date, tuple[ArmId, ...]]] = field(default_factory=list)
@@ -73,24 +73,24 @@ def test_days_that_are_complete_are_not_requested_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("final", "times"), [(True, 1), (False, 3)])
 def test_a_vm_that_always_fails_is_left_alone(tmp_path: Path, final: bool, times: int) -> None:
     """After a final refusal, or three days in a row, further requests are pointless."""
-    reader = Reader(refused={A: Refusal("HTTP 400", final=final)})
+    reader = Reader(refused={A: MissingLoad("HTTP 400", final=final)})
     results, _ = pull(tmp_path, reader)
     assert sum(A in vm_ids for _, vm_ids in reader.asked) == times
     assert sum(B in vm_ids for _, vm_ids in reader.asked) == 5
-    assert results[date(2026, 3, 4)].refused == {A: Refusal("HTTP 400", final=final)}
+    assert results[date(2026, 3, 4)].refused == {A: MissingLoad("HTTP 400", final=final)}
 
 
 def test_a_first_day_without_any_load_is_an_error(tmp_path: Path) -> None:
     """If all VMs fail at once, the pull stops with the most common reason."""
-    refusal = Refusal("request failed: HTTP 403", final=False)
+    refusal = MissingLoad("request failed: HTTP 403", final=False)
     with pytest.raises(CloudError, match=r"no load could be pulled for any of 2 VMs; the first reason: HTTP 403"):
         pull(tmp_path, Reader(refused={A: refusal, B: refusal}))
 
 
 def test_a_second_source_fills_the_gaps(tmp_path: Path) -> None:
     """Only VMs without CPU or memory are asked for again, and a VM with load did not fail."""
-    first = Reader(refused={A: Refusal("HTTP 500", final=False)})
-    second = Reader(refused={B: Refusal("never asked", final=False)})
+    first = Reader(refused={A: MissingLoad("HTTP 500", final=False)})
+    second = Reader(refused={B: MissingLoad("never asked", final=False)})
     results, _ = pull(tmp_path, first, second, days=1)
     assert [vm_ids for _, vm_ids in second.asked] == [(A,)]
     assert results[date(2026, 3, 4)].refused == {} and results[date(2026, 3, 4)].vms == 2

@@ -13,9 +13,9 @@ import pytest
 
 from optimizer.errors import EstateError
 from optimizer.intake.pull.partial_pull import DayResult, Partial, Request, open_partial, request_of
-from optimizer.intake.pull.pull_inventory import Failure, Found
+from optimizer.intake.pull.pull_inventory import Found, PullFailure
 from optimizer.intake.pull.pull_options import PullOptions
-from optimizer.intake.pull.pull_source import PullScope, Refusal
+from optimizer.intake.pull.pull_source import MissingLoad, PullScope
 from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 
@@ -24,7 +24,7 @@ GUID = "11111111-2222-3333-4444-555555555555"
 REQUEST = Request({"subscriptions": [GUID]}, 30, 35, "average", ())
 FOUND = Found(
     vaults=[{"id": "/v"}], jobs={ArmId("/v"): [{"id": "/j"}]}, missing={ArmId("/vm"): "gone"}, unprotected=2,
-    failures=[Failure("vault a", "HTTP 500")],
+    failures=[PullFailure("vault a", "HTTP 500")],
 )  # fmt: skip
 DAY = date(2026, 2, 28)
 
@@ -75,7 +75,7 @@ def test_a_pull_without_an_inventory_leaves_nothing(tmp_path: Path) -> None:
 def test_a_pull_continues_where_it_stopped(tmp_path: Path) -> None:
     """The same command finds its time, its inventory and its days again."""
     load = DayLoad(DAY, (ArmId("A"),), *np.full((2, 1, 288), 5, dtype=np.float32))
-    result = DayResult(1, 288, {ArmId("b"): Refusal("HTTP 500", final=True)}, frozenset({ArmId("c")}))
+    result = DayResult(1, 288, {ArmId("b"): MissingLoad("HTTP 500", final=True)}, frozenset({ArmId("c")}))
     with suppress(StoppedError), open_partial(tmp_path / "estate", REQUEST, NOW, None) as partial:
         partial.keep_inventory(FOUND)
         partial.keep_day(load, result)

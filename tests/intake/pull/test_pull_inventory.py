@@ -11,7 +11,7 @@ import pytest
 
 from optimizer.errors import AuthError, CloudError
 from optimizer.estate.document import EstateDocument
-from optimizer.intake.pull.pull_inventory import Failure, Found, find_inventory, is_off, is_running, place_of
+from optimizer.intake.pull.pull_inventory import Found, PullFailure, find_inventory, is_off, is_running, place_of
 from optimizer.intake.pull.pull_source import PullScope, PullSource
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import Resource, no_progress
@@ -134,7 +134,7 @@ def test_a_search_that_fails_costs_its_part() -> None:
     azure = Azure({ONE: []}, errors={("find_vaults", "g"): CloudError("HTTP 500")})
     found = find(azure, PullScope((SUB,), ("g",)))
     assert ids(found.vaults) == [ONE]
-    assert found.failures == [Failure("vaults of management group g", "HTTP 500")]
+    assert found.failures == [PullFailure("vaults of management group g", "HTTP 500")]
     with pytest.raises(CloudError, match="HTTP 500"):
         find(azure, PullScope(management_groups=("g",)))
 
@@ -144,7 +144,7 @@ def test_a_vault_without_contents_is_lost(method: str) -> None:
     """A vault whose policies or items cannot be read is left out; if all are, the pull fails."""
     azure = Azure({ONE: [], TWO: []}, errors={(method, ONE): CloudError("HTTP 403")})
     found = find(azure)
-    assert ids(found.vaults) == [TWO] and found.failures == [Failure(f"vault {ONE}", "HTTP 403")]
+    assert ids(found.vaults) == [TWO] and found.failures == [PullFailure(f"vault {ONE}", "HTTP 403")]
     azure.errors[method, TWO] = CloudError("HTTP 403")
     with pytest.raises(CloudError, match="HTTP 403"):
         find(azure)
@@ -154,7 +154,7 @@ def test_a_vault_without_contents_is_lost(method: str) -> None:
 def test_a_vault_is_useful_without_settings_or_jobs(method: str, what: str) -> None:
     """Settings and jobs may be missing; what failed is said."""
     found = find(Azure({ONE: []}, errors={(method, ONE): CloudError("HTTP 500")}))
-    assert ids(found.vaults) == [ONE] and found.failures == [Failure(f"vault {ONE}{what}", "HTTP 500")]
+    assert ids(found.vaults) == [ONE] and found.failures == [PullFailure(f"vault {ONE}{what}", "HTTP 500")]
 
 
 @pytest.mark.parametrize("method", ["list_policies", "vault_settings", "list_jobs"])
@@ -201,7 +201,7 @@ def test_vms_of_other_subscriptions_are_listed_as_well() -> None:
     assert set(ids(find(azure).vms)) == {far, vm("a")}
     azure.errors["find_vms", OTHER] = CloudError("HTTP 403")
     found = find(azure)
-    assert ids(found.vms) == [vm("a")] and found.failures == [Failure(f"VMs of subscription {OTHER}", "HTTP 403")]
+    assert ids(found.vms) == [vm("a")] and found.failures == [PullFailure(f"VMs of subscription {OTHER}", "HTTP 403")]
 
 
 def test_unlisted_vms_are_looked_for() -> None:

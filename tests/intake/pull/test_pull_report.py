@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from optimizer.intake.pull.pull_inventory import Failure
+from optimizer.intake.pull.pull_inventory import PullFailure
 from optimizer.intake.pull.pull_report import NO_DATA, PullReport
 from optimizer.model.arm_id import ArmId
 
@@ -21,6 +21,6 @@ def test_what_makes_a_pull_incomplete() -> None:
     vm = ArmId("a")
     assert REPORT.complete
     assert replace(REPORT, no_data=(vm,), too_little=(vm,), not_found=(vm,), hidden=(vm,)).complete
-    assert not replace(REPORT, failures=(Failure("vault a", "HTTP 500"),)).complete
+    assert not replace(REPORT, failures=(PullFailure("vault a", "HTTP 500"),)).complete
     assert not replace(REPORT, failed={vm: "request failed: HTTP 500"}).complete
     assert NO_DATA == "no data"

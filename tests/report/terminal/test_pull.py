@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from optimizer.intake.pull.load_holes import LoadHole, Reason
-from optimizer.intake.pull.pull_inventory import Failure
+from optimizer.intake.pull.pull_inventory import PullFailure
 from optimizer.intake.pull.pull_report import PullReport
 from optimizer.report.terminal.last_line import last_line
 from optimizer.report.terminal.pull import render_pull
@@ -69,7 +69,7 @@ def test_a_pull_without_load_says_so() -> None:
 def test_failures_are_grouped_by_reason() -> None:
     """A vault that failed and VMs that failed for one reason take a line each; JSON has every one of them."""
     failed = {f"/subscriptions/s/x/vm-{n}": "request failed: HTTP 500" for n in range(5)}
-    report = replace(REPORT, failed=failed, failures=(Failure("vault v", "missing right: r"),), resumed=True)
+    report = replace(REPORT, failed=failed, failures=(PullFailure("vault v", "missing right: r"),), resumed=True)
     page, content = render_pull(report)
     text = to_text(page)
     assert "vault v: missing right: r" in text
