@@ -39,7 +39,7 @@ With --format json an error is also printed to stdout as JSON:
 """
 
 
-class Commands(click.Group):
+class OrderedGroup(click.Group):
     """A group that lists its commands in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -49,7 +49,9 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]}
+    cls=OrderedGroup,
+    epilog=EXIT_CODES,
+    context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]},
 )
 @click.version_option(distribution_version("backup-schedule-optimizer"), prog_name="backup-optimizer")
 def cli() -> None:

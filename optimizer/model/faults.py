@@ -22,7 +22,7 @@ _MOST_FAULTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class Expected:
     """Explanation of a wrong value.
 
     Parameters
@@ -104,13 +104,11 @@ _VALUES: Mapping[str, tuple[str, str, str]] = {
 }
 """Errors about values; the placeholders are filled from pydantic's context."""
 
-ANYTHING_ELSE = Expectation(
-    "is not a value that can stand here", "what the documentation of this key says", "correct it"
-)
+ANYTHING_ELSE = Expected("is not a value that can stand here", "what the documentation of this key says", "correct it")
 """Explanation of an error that no model of this product raises."""
 
 
-def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = "") -> Expectation:
+def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = "") -> Expected:
     """Explain what is wrong with a value, for every kind of error that pydantic reports.
 
     Parameters
@@ -125,53 +123,53 @@ def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = ""
     """
     kind, context = error["type"], error.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
-        return Expectation(str(context["error"]), "", "")
+        return Expected(str(context["error"]), "", "")
     value = error["input"]
     about_type = kind.endswith(("_type", "_error", "_forbidden"))
     if isinstance(value, float) and not math.isfinite(value) and not about_type:
         wrong = "is not a number" if math.isnan(value) else "is infinite"
-        return Expectation(wrong, allowed_range or _limit(kind, context), "write a number")
+        return Expected(wrong, allowed_range or _limit(kind, context), "write a number")
     if kind in _VALUES:
         wrong, allowed, advice = _VALUES[kind]
-        return Expectation(wrong, allowed.format(**context).replace("'", '"'), advice)
+        return Expected(wrong, allowed.format(**context).replace("'", '"'), advice)
     return _about_whole(kind, context, value) or _about_type(kind, notation)
 
 
-def _about_whole(kind: str, context: Mapping[str, Any], value: object) -> Expectation | None:
+def _about_whole(kind: str, context: Mapping[str, Any], value: object) -> Expected | None:
     """Explain faults of length, of an object's kind, and of a whole file; None for any other fault."""
     if kind.endswith(("too_short", "too_long")) and "url" not in kind:
         return _length(kind, context, value)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tags = str(context.get("expected_tags", "one of those in the documentation")).replace("'", '"')
-        return Expectation("is not known" if kind == "union_tag_invalid" else "is missing", tags, "write one of these")
+        return Expected("is not known" if kind == "union_tag_invalid" else "is missing", tags, "write one of these")
     if kind == "json_invalid":
-        return Expectation(f"is not valid JSON ({_in_words(context['error'])})", "JSON", "correct it")
+        return Expected(f"is not valid JSON ({_in_words(context['error'])})", "JSON", "correct it")
     return None
 
 
-def _about_type(kind: str, notation: Notation) -> Expectation:
+def _about_type(kind: str, notation: Notation) -> Expected:
     name = _SAME_TYPE.get(kind) or kind.removesuffix("_type").removesuffix("_parsing")
     if name not in _TYPES:
         return ANYTHING_ELSE
     allowed = _TYPES[name]
-    return Expectation("has the wrong type", allowed if isinstance(allowed, str) else allowed[notation], "write it so")
+    return Expected("has the wrong type", allowed if isinstance(allowed, str) else allowed[notation], "write it so")
 
 
 def _limit(kind: str, context: Mapping[str, Any]) -> str:
     return _VALUES[kind][1].format(**context) if kind in _VALUES else "a finite number"
 
 
-def _length(kind: str, context: Mapping[str, Any], value: object) -> Expectation:
+def _length(kind: str, context: Mapping[str, Any], value: object) -> Expected:
     """Explain that a value has too few or too many entries or characters."""
     of_text = not kind.startswith("too")
     size = _size(context, value)
     wrong = "is too long" if size is None else f"has {_counted(size, of_text)}" if size else "is empty"
     if kind.endswith("too_long"):
-        return Expectation(wrong, f"{_counted(int(context['max_length']), of_text)} or fewer", "shorten it")
+        return Expected(wrong, f"{_counted(int(context['max_length']), of_text)} or fewer", "shorten it")
     least = int(context["min_length"])
     if of_text and least == 1:
-        return Expectation(wrong, "any text", "write some")
-    return Expectation(wrong, f"{_counted(least, of_text)} or more", "add one")
+        return Expected(wrong, "any text", "write some")
+    return Expected(wrong, f"{_counted(least, of_text)} or more", "add one")
 
 
 def _size(context: Mapping[str, Any], value: object) -> int | None:
