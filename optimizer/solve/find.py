@@ -12,7 +12,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.effort.cycles import DEFAULT_EFFORT
 from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.moves.curve import best_moves
 from optimizer.solve.problem.cost import is_feasible
 from optimizer.solve.problem.instance import Instance
@@ -86,9 +86,9 @@ def find_schedule(
     if instance.max_moves is not None and not _is_usable(instance, start):
         start, rest = _best_moves_from_today(instance, search.share(SHARE_OF_START)), search.share(1 - SHARE_OF_START)
 
-    def known() -> IntArray | Outcome | None:
+    def known() -> IntArray | SolveStatus | None:
         proven = any_schedule(problem.limits, search) if prove else None
-        if near is None or isinstance(proven, np.ndarray) or proven is Outcome.INFEASIBLE:
+        if near is None or isinstance(proven, np.ndarray) or proven is SolveStatus.INFEASIBLE:
             return proven
         return _feasible_near(instance, near)
 

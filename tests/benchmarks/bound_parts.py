@@ -14,7 +14,7 @@ from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.solve.bound.ascent import ascend, forced_bounds
 from optimizer.solve.bound.forced import sharp_forced_bounds
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
+from optimizer.solve.exact.cpsat import ModelAnswer, ScopedModel, SolveStatus, Subproblem, whole
 from optimizer.solve.moves.curve import trace_moves
 from optimizer.solve.problem.cost import evaluate, excess_of, is_feasible, policy_counts, policy_writes
 from optimizer.solve.problem.executable import extra_writes
@@ -130,10 +130,10 @@ def _compared(
     best, options = schedules.least(among), answer.options
     only_order = options is not None and _breaks_only_the_order_of_writes(instance, options)
     if best is None:
-        if answer.outcome is not Outcome.INFEASIBLE and not only_order:
+        if answer.outcome is not SolveStatus.INFEASIBLE and not only_order:
             yield f"{name} says {answer.outcome}, but there is no schedule"
         return
-    if answer.outcome is not Outcome.OPTIMAL or options is None:
+    if answer.outcome is not SolveStatus.OPTIMAL or options is None:
         yield f"{name} says {answer.outcome}, but a schedule costs {best:.6f}"
         return
     if not only_order and schedules.least(among & (schedules.options == options).all(axis=1)) is None:
@@ -148,7 +148,7 @@ def _of_neighborhood(instance: Instance, schedules: Schedules, random: np.random
     """Free some VMs of a random feasible schedule; all others stay fixed."""
     incumbent = schedules.options[int(random.integers(len(schedules.options)))]
     free = np.flatnonzero(random.random(instance.num_vms) < 0.6)
-    scope = Scope({v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}, incumbent)
+    scope = Subproblem({v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}, incumbent)
     answer = _asked(ScopedModel(instance, scope))
     fixed = np.setdiff1d(np.arange(instance.num_vms), free)
     among = np.asarray((schedules.options[:, fixed] == incumbent[fixed]).all(axis=1))
@@ -183,7 +183,7 @@ def _of_why_not(problem: Problem, instance: Instance, schedules: Schedules) -> I
     limits = Limits(instance, problem.restrictions, problem.rules)
     feasibility = Feasibility(limits, Budget(100 * WORK))
     outcome = feasibility.check(limits.all).outcome
-    if (outcome is Outcome.INFEASIBLE) != (not len(schedules.costs)):
+    if (outcome is SolveStatus.INFEASIBLE) != (not len(schedules.costs)):
         yield f"why not says {outcome} with {len(schedules.costs)} schedules"
     for limit in limits.all:
         relaxed = loosened(limits, [Change(limit)]).instance
@@ -191,5 +191,5 @@ def _of_why_not(problem: Problem, instance: Instance, schedules: Schedules) -> I
             continue
         outcome = feasibility.check(frozenset(limits.all) - {limit}).outcome
         there = any(is_feasible(relaxed, options) for _, options in cheapest_first(relaxed))
-        if (outcome is Outcome.INFEASIBLE) == there:
+        if (outcome is SolveStatus.INFEASIBLE) == there:
             yield f"why not says {outcome} without {limit.name!r}"

@@ -28,7 +28,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan import Case, Planner, prepare
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
@@ -235,7 +235,7 @@ def draws(base: Case, vms: int) -> Iterator[tuple[int, Case, bool]]:
         rules = random_rules(np.random.default_rng([vms, number]), base.inventory)
         case = Case.of(base.inventory, rules, base.forecast)
         limits = Limits(case.problem.instance, case.problem.restrictions, case.rules)
-        if Feasibility(limits, Budget(WORK)).check(limits.all).outcome is Outcome.INFEASIBLE:
+        if Feasibility(limits, Budget(WORK)).check(limits.all).outcome is SolveStatus.INFEASIBLE:
             yield number, case, bool(len(stuck(limits.forbidden(limits.all))))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.set_constraints import Gates, no_gates
-from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, Instance, RowKind, Rows, WriteLimit
+from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, Instance, OverlapRows, RowKind, WriteLimit
 
 NUM_STARTS = 48
 
@@ -24,7 +24,7 @@ class Row:
     vms, starts
         Indices of the VMs, and the options at which they are in the row.
     pair_price, peak_price, fair_share, cap, weight, overlaps, slot
-        See :class:`optimizer.solve.problem.instance.Rows`.
+        See :class:`optimizer.solve.problem.instance.OverlapRows`.
     group
         Index of the service, the vault or the capped group.
     """
@@ -180,14 +180,14 @@ def _touched(num_vms: int, rows: Sequence[Row]) -> IntArray:
     return touched
 
 
-def _rows(rows: Sequence[Row]) -> Rows:
+def _rows(rows: Sequence[Row]) -> OverlapRows:
     def floats(values: Iterable[float]) -> FloatArray:
         return np.array(list(values), dtype=np.float64)
 
     def integers(values: Iterable[int]) -> IntArray:
         return np.array(list(values), dtype=np.int64)
 
-    return Rows(
+    return OverlapRows(
         pair_price=floats(row.pair_price for row in rows),
         peak_price=floats(row.peak_price for row in rows),
         fair_share=integers(row.fair_share for row in rows),

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 
 from optimizer.solve.bound.ascent import ascend
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.exact.cpsat import ScopedModel, SolveStatus, whole
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.search.solved import Unsolvable
 from optimizer.solve.search.solver import solve
@@ -75,9 +75,9 @@ def test_whole_model_equals_brute_force(problem: Problem) -> None:
     instance = problem.instance()
     answer = ScopedModel(instance, whole(instance, instance.today)).solve(20.0, 0)
     if best is None:
-        assert answer.outcome is Outcome.INFEASIBLE
+        assert answer.outcome is SolveStatus.INFEASIBLE
     else:
-        assert answer.outcome is Outcome.OPTIMAL
+        assert answer.outcome is SolveStatus.OPTIMAL
         assert answer.options is not None
         assert answer.bound is not None
         assert is_feasible(instance, answer.options)

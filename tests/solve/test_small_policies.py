@@ -9,7 +9,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome, Scope, ScopedModel, whole
+from optimizer.solve.exact.cpsat import ScopedModel, SolveStatus, Subproblem, whole
 from optimizer.solve.problem.cost import is_feasible
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.search.solver import solve
@@ -79,12 +79,12 @@ def test_a_start_may_need_more_policies_than_it_has(problem: Problem) -> None:
     best = brute_force(instance)
     assert best is not None
     answer = ScopedModel(instance, whole(instance, instance.today)).solve(20.0, 0)
-    assert answer.outcome is Outcome.OPTIMAL
+    assert answer.outcome is SolveStatus.OPTIMAL
     assert answer.bound is not None and answer.bound <= best[0] + 1e-6
     limits = Limits(instance, problem.restrictions, problem.rules)
-    assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is Outcome.FEASIBLE
+    assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is SolveStatus.FEASIBLE
     everybody = CountingModel(limits, limits.all, np.arange(instance.num_vms))
-    assert everybody.solve(20.0).outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE)
+    assert everybody.solve(20.0).outcome in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
     result = solve(instance, Search(effort=20))
     assert result.is_optimal
     assert result.cost.total == pytest.approx(best[0], abs=1e-4)
@@ -115,7 +115,7 @@ def test_a_neighborhood_knows_of_edits_of_fixed_vms(free: tuple[int, ...]) -> No
     """Whichever VMs are free, a schedule that edits a policy is still possible."""
     instance = _two_twins_at_one_start().instance()
     edited = np.array([30, 30, 42, 42])
-    scope = Scope({v: np.flatnonzero(instance.allowed[v]).tolist() for v in free}, edited)
+    scope = Subproblem({v: np.flatnonzero(instance.allowed[v]).tolist() for v in free}, edited)
     answer = ScopedModel(instance, scope).solve(5.0, 0)
-    assert answer.outcome is Outcome.OPTIMAL
+    assert answer.outcome is SolveStatus.OPTIMAL
     assert answer.options is not None and answer.options.tolist() == edited.tolist()

@@ -67,7 +67,7 @@ class SolveClock:
         self._limit = limit_seconds
         self._reserved = 0.0
         self._cancelled = threading.Event()
-        self.cut_in = False
+        self.stopped_work = False
 
     def left(self) -> float | None:
         """Seconds left until the limit, without the reserved ones; None without a limit."""
@@ -83,7 +83,7 @@ class SolveClock:
         left = self.left()
         over = left is not None and left <= 0.0
         if over:  # several threads ask, so no thread may reset what another one has set
-            self.cut_in = True
+            self.stopped_work = True
         return over or self._cancelled.is_set()
 
     def cancel(self) -> None:
@@ -95,7 +95,7 @@ class SolveClock:
         return self._monotonic() - self._began
 
 
-class Standing:
+class Incumbent:
     """Best cost and best bound so far, reported to a listener; search and ascent report from threads of their own.
 
     Parameters

@@ -26,7 +26,7 @@ MOST_RINGS = 20
 """Maximum number of times that a question is asked again because a schedule moved VMs in a ring of full policies."""
 
 
-class Outcome(StrEnum):
+class SolveStatus(StrEnum):
     """Outcome of a solve; only the first two come with options."""
 
     OPTIMAL = "optimal"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Subproblem:
     """Free part of the problem: the free VMs, the options of each, and the starts of all other VMs.
 
     Parameters
@@ -91,7 +91,7 @@ class ScopedModel:
     def __init__(
         self,
         instance: Instance,
-        scope: Scope,
+        scope: Subproblem,
         families: Sequence[Family] | None = None,
         model: cp_model.CpModel | None = None,
     ) -> None:
@@ -234,11 +234,11 @@ class ScopedModel:
             solver.parameters.linearization_level = 2
         status = solver.solve(self.model)
         outcome = {
-            cp_model.OPTIMAL: Outcome.OPTIMAL,
-            cp_model.FEASIBLE: Outcome.FEASIBLE,
-            cp_model.INFEASIBLE: Outcome.INFEASIBLE,
-        }.get(status, Outcome.UNKNOWN)
-        if outcome not in (Outcome.OPTIMAL, Outcome.FEASIBLE):
+            cp_model.OPTIMAL: SolveStatus.OPTIMAL,
+            cp_model.FEASIBLE: SolveStatus.FEASIBLE,
+            cp_model.INFEASIBLE: SolveStatus.INFEASIBLE,
+        }.get(status, SolveStatus.UNKNOWN)
+        if outcome not in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE):
             return ModelAnswer(outcome, None, None)
         return ModelAnswer(outcome, self.options_of(solver), solver.best_objective_bound / SCALE)
 
@@ -301,7 +301,7 @@ class ModelAnswer:
         Lower bound on the part of the objective that the model contains: rounded down, without the constant part.
     """
 
-    outcome: Outcome
+    outcome: SolveStatus
     options: IntArray | None
     bound: float | None
 
@@ -608,8 +608,8 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def whole(instance: Instance, start: IntArray, *, only_allowed: bool = True) -> Scope:
-    """Scope in which every VM is free.
+def whole(instance: Instance, start: IntArray, *, only_allowed: bool = True) -> Subproblem:
+    """Subproblem in which every VM is free.
 
     Parameters
     ----------
@@ -626,4 +626,4 @@ def whole(instance: Instance, start: IntArray, *, only_allowed: bool = True) -> 
     for v in range(instance.num_vms):
         allowed = np.flatnonzero(instance.allowed[v])
         options[v] = (allowed if only_allowed and len(allowed) else everything).tolist()
-    return Scope(options, start)
+    return Subproblem(options, start)

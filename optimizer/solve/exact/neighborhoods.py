@@ -6,7 +6,7 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.exact.cpsat import Scope
+from optimizer.solve.exact.cpsat import Subproblem
 from optimizer.solve.problem.instance import Instance
 
 MAX_FREE_VMS = 70
@@ -34,7 +34,7 @@ class Neighborhoods:
         self._movable = np.flatnonzero(instance.movable)
         self._kinds = (self._slots_of_vault, self._policies_of_key, self._slots_of_vault, self._services)
 
-    def scope(self, number: int, options: IntArray) -> Scope:
+    def scope(self, number: int, options: IntArray) -> Subproblem:
         """Free some VMs of a schedule.
 
         Parameters
@@ -50,7 +50,7 @@ class Neighborhoods:
             free = self._random.choice(free, MAX_FREE_VMS, replace=False)
         used = np.zeros((self._instance.num_keys, NUM_OPTIONS), dtype=np.bool_)
         used[self._instance.key, options] = True
-        return Scope({int(v): self._candidates(int(v), int(options[v]), used) for v in np.sort(free)}, options)
+        return Subproblem({int(v): self._candidates(int(v), int(options[v]), used) for v in np.sort(free)}, options)
 
     def _candidates(self, v: int, incumbent: int, used: BoolArray) -> list[int]:
         """Cheapest options by reduced cost, open starts preferred, plus the incumbent's option and today's."""

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
-from optimizer.solve.exact.cpsat import Outcome, Scope, ScopedModel
+from optimizer.solve.exact.cpsat import ScopedModel, SolveStatus, Subproblem
 from optimizer.solve.problem.cost import evaluate, is_feasible, row_counts
 from optimizer.solve.problem.instance import Instance, RowKind
 
@@ -38,7 +38,7 @@ class Spreading:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SpreadingAnswer:
     """Cost of spreading a service, if it is possible.
 
     Parameters
@@ -50,21 +50,21 @@ class Answer:
         The cheapest way that was found; None if the outcome is INFEASIBLE or UNKNOWN.
     """
 
-    outcome: Outcome
+    outcome: SolveStatus
     found: Spreading | None = None
 
     @property
     def is_proven(self) -> bool:
         """Whether no cheaper way exists than the one found, or no way at all."""
-        return self.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE)
+        return self.outcome in (SolveStatus.OPTIMAL, SolveStatus.INFEASIBLE)
 
     @property
     def is_open(self) -> bool:
         """Whether no way was found, although one may exist."""
-        return self.outcome is Outcome.UNKNOWN
+        return self.outcome is SolveStatus.UNKNOWN
 
 
-IMPOSSIBLE = Answer(Outcome.INFEASIBLE)
+IMPOSSIBLE = SpreadingAnswer(SolveStatus.INFEASIBLE)
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Service:
     seed: int = 0
     work: float = WORK
 
-    def apart(self) -> Answer:
+    def apart(self) -> SpreadingAnswer:
         """Find the cheapest way to start every two VMs at least two hours apart."""
         rows = self._unpriced.rows
         spread = replace(self._unpriced, rows=replace(rows, cap=np.where(self._own_rows, 1, rows.cap)))
         if self._is_stuck or not _may_fit(spread, self._free, self._own_rows):
             return IMPOSSIBLE
-        return self._solved(ScopedModel(spread, Scope(self._free, self.options)))
+        return self._solved(ScopedModel(spread, Subproblem(self._free, self.options)))
 
-    def split(self, taken: BoolArray) -> Answer:
+    def split(self, taken: BoolArray) -> SpreadingAnswer:
         """Find the cheapest way to start the VMs so that they never all take the same half hour.
 
         Parameters
@@ -151,7 +151,7 @@ class Service:
         if split is not None and split.price < most:
             yield self.best_split(close, split, most)
 
-    def is_cheapest(self, answers: Sequence[Answer]) -> bool:
+    def is_cheapest(self, answers: Sequence[SpreadingAnswer]) -> bool:
         """Whether no way can cost less than those found. Three or more VMs that are all apart are also split."""
         needed = answers if len(self.members) == 2 else answers[-1:]
         return all(answer.is_proven for answer in needed)
@@ -188,7 +188,7 @@ class Service:
         return replace(self._kept, rows=replace(rows, pair_price=np.where(self._own_rows, 0.0, rows.pair_price)))
 
     def _split_model(self, instance: Instance, taken: BoolArray) -> ScopedModel:
-        model = ScopedModel(instance, Scope(self._free, self.options))
+        model = ScopedModel(instance, Subproblem(self._free, self.options))
         reached = np.stack([taken[m, self._free[v]].any(axis=0) for m, v in enumerate(self.members.tolist())])
         columns = np.flatnonzero(reached.all(axis=0))
         if not len(columns):
@@ -204,18 +204,18 @@ class Service:
             model.model.add(sum(taking) <= len(self.members) - 1)
         return model
 
-    def _solved(self, model: ScopedModel) -> Answer:
+    def _solved(self, model: ScopedModel) -> SpreadingAnswer:
         # The whole linear relaxation proves these small models with half of the time.
         solved = model.solve_without_rings(self.work, self.seed, all_linear=True)
         if solved.options is None:
-            return Answer(solved.outcome)
+            return SpreadingAnswer(solved.outcome)
         if is_feasible(self.instance, self.options) and not is_feasible(self.instance, solved.options):
-            return Answer(Outcome.UNKNOWN)
+            return SpreadingAnswer(SolveStatus.UNKNOWN)
         price, change = (
             evaluate(instance, solved.options).total - evaluate(instance, self.options).total
             for instance in (self._unpriced, self.instance)
         )
-        return Answer(solved.outcome, Spreading(price, change, solved.options))
+        return SpreadingAnswer(solved.outcome, Spreading(price, change, solved.options))
 
 
 def _may_fit(instance: Instance, free: dict[int, list[int]], own: BoolArray) -> bool:

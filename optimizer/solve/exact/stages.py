@@ -20,7 +20,7 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import IntArray
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import FAMILIES, Family, Scope, ScopedModel, behind_gates
+from optimizer.solve.exact.cpsat import FAMILIES, Family, ScopedModel, Subproblem, behind_gates
 from optimizer.solve.problem.cost import row_counts
 from optimizer.solve.problem.instance import NO_CAP, Instance
 
@@ -171,7 +171,7 @@ def cheapest_in_stages(
     if instance.num_vms > MOST_FREE:
         free = _in_the_way(instance, hint, stuck)
     options = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}
-    model = ScopedModel(instance, Scope(options, hint), (*FAMILIES, stage_constraints()))
+    model = ScopedModel(instance, Subproblem(options, hint), (*FAMILIES, stage_constraints()))
     answer = model.solve_without_rings(WORK * search.effort, search.seed, seconds)
     if answer.options is None:
         return InStages(None)

@@ -14,7 +14,7 @@ from optimizer.ports import Progress
 from optimizer.solve.bound.ascent import ascend
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.moves.toward import (
-    Step,
+    FirstStep,
     Steps,
     best_step,
     counting_moves,
@@ -191,7 +191,7 @@ def _cheap_target(steps: Steps, fewest: IntArray, search: _Searches) -> Iterator
         yield target
 
 
-def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _Searches) -> Step:
+def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _Searches) -> FirstStep:
     """Best step that some order of writes carries out; if none is found, the result of the target's first writes."""
     last = search.part(2)
     clock = last.clock()
@@ -204,7 +204,7 @@ def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _S
         if not stuck:
             return step
         stay[list(stuck)] = True
-    return Step(_first_writes(steps.instance, targets[0], writes), targets[0])
+    return FirstStep(_first_writes(steps.instance, targets[0], writes), targets[0])
 
 
 def _first_writes(instance: Instance, target: IntArray, writes: Writes) -> IntArray:

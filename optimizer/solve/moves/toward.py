@@ -22,7 +22,7 @@ from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.set_constraints import Gates, no_gates
 from optimizer.solve.effort.clock import SolveClock
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
+from optimizer.solve.exact.cpsat import FAMILIES, ScopedModel, Subproblem, add_gates, limited_solver
 from optimizer.solve.problem.breaches import BreachKind, BrokenAt, at_movable_vms, broken_at, rule_breaches
 from optimizer.solve.problem.cost import is_feasible, row_counts
 from optimizer.solve.problem.instance import NO_CAP, Instance
@@ -74,7 +74,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FirstStep:
     """A step, and the target that it leads to; both have shape (V,)."""
 
     options: IntArray
@@ -151,7 +151,7 @@ def counting_moves(instance: Instance) -> Instance:
 
 def best_step(
     steps: Steps, targets: Sequence[IntArray], search: Search, clock: SolveClock, stay: BoolArray
-) -> Step | None:
+) -> FirstStep | None:
     """Find the step that leaves the fewest breaches and, among these, costs least; None if no step was found.
 
     Parameters
@@ -192,10 +192,12 @@ class _StepModel:
         self.broken_today = rule_breaches(steps.limits, instance.today)
         options = self._options(targets)
         total = steps.months * steps.moves_per_month
-        self.target = ScopedModel(replace(instance, max_moves=total), Scope(options, targets[0]), CONSTRAINTS, self.cp)
+        self.target = ScopedModel(
+            replace(instance, max_moves=total), Subproblem(options, targets[0]), CONSTRAINTS, self.cp
+        )
         families = [family for family in FAMILIES if family is not add_gates]
         today = instance.today.astype(np.int64)
-        self.step = ScopedModel(tolerant(instance), Scope(options, today), families, self.cp)
+        self.step = ScopedModel(tolerant(instance), Subproblem(options, today), families, self.cp)
         self.cost = list(self.step.variables.objective)
         self._make_moves_of_target(stay)
         self.breach: dict[BrokenAt, cp_model.IntVar] = {}
@@ -308,7 +310,7 @@ class _StepModel:
                 kinds[h][int(self.instance.today[v]), t].append(v)
         return kinds
 
-    def then_by_cost(self, step: Step) -> None:
+    def then_by_cost(self, step: FirstStep) -> None:
         """Look for the cheapest step among those that leave no more breaches than the given step."""
         left = broken_at(self.steps.limits, step.options)
         least = sum(round(GRAIN * float(self.instance.weight[v])) for _, v in left)
@@ -319,7 +321,7 @@ class _StepModel:
             for (v, t), variable in model.variables.x.items():
                 self.cp.add_hint(variable, int(options[v]) == t)
 
-    def solve(self, work: float, seed: int, clock: SolveClock) -> Step | None:
+    def solve(self, work: float, seed: int, clock: SolveClock) -> FirstStep | None:
         """Run CP-SAT; schedules that move VMs in a ring between full policies are forbidden on the way."""
         for attempt in range(MOST_RINGS):
             solver = limited_solver(work, seed + attempt, clock.left())
@@ -328,7 +330,7 @@ class _StepModel:
             target, step = self.target.options_of(solver), self.step.options_of(solver)
             sound = is_feasible(self.target.instance, target), not_worse_than_today(self.instance, step)
             if all(sound):
-                return Step(step, target)
+                return FirstStep(step, target)
             opened = [
                 model.open_rings(options)
                 for model, options, fine in zip((self.target, self.step), (target, step), sound, strict=True)

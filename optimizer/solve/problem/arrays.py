@@ -35,7 +35,7 @@ class Arrays(NamedTuple):
     touched_begin, touched
         Rows that class ``c`` touches at option ``t``, as list ``c * 48 + t``.
     pair_price, peak_price, fair_share, cap
-        Shape (num_rows,): see :class:`~optimizer.solve.problem.instance.Rows`.
+        Shape (num_rows,): see :class:`~optimizer.solve.problem.instance.OverlapRows`.
     existing, key_vault, vault_room
         Shapes (K, 48), (K,) and (num_vaults,): see :class:`~optimizer.solve.problem.instance.Instance`.
     key_begin, key_vms, service_begin, service_vms

@@ -20,7 +20,7 @@ from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY
 from optimizer.model.weights import item_weights, risk_weights
 from optimizer.risk import RiskTable
-from optimizer.solve.problem.instance import ExistingPolicy, Instance, Rows, WriteLimit
+from optimizer.solve.problem.instance import ExistingPolicy, Instance, OverlapRows, WriteLimit
 from optimizer.solve.problem.restrict import Restrictions
 from optimizer.solve.problem.rows import RowBuilder
 
@@ -241,7 +241,7 @@ def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[Rule, IntArray
     return groups
 
 
-def _with_standing(rows: Rows, touched: IntArray) -> Rows:
+def _with_standing(rows: OverlapRows, touched: IntArray) -> OverlapRows:
     """Raise caps that immovable VMs exceed today: these VMs may stay, but no other VM may join them.
 
     Parameters

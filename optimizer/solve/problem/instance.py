@@ -21,7 +21,7 @@ from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.set_constraints import Gates, no_gates
 
 NO_CAP = np.iinfo(np.int32).max
-"""Value of ``Rows.cap`` for a row without a cap."""
+"""Value of ``OverlapRows.cap`` for a row without a cap."""
 
 
 class RowKind(StrEnum):
@@ -33,8 +33,8 @@ class RowKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows ``r`` of the instance; every array has shape (num_rows,).
+class OverlapRows:
+    """Overlap rows ``r`` of the instance; every array has shape (num_rows,).
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class Instance:
     unknown: IntArray
     counted_today: BoolArray
     touched: IntArray
-    rows: Rows
+    rows: OverlapRows
     policies: tuple[ExistingPolicy, ...]
     vault_room: IntArray
     move_price: FloatArray

@@ -13,7 +13,7 @@ from optimizer.model.pattern import ClockReading, Pattern
 from optimizer.model.snapshot_timing import USUAL_TIMING, Box
 from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK
 from optimizer.model.weights import weight_levels
-from optimizer.solve.problem.instance import NO_CAP, RowKind, Rows
+from optimizer.solve.problem.instance import NO_CAP, OverlapRows, RowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class RowBuilder:
         self.vm_pattern = vm_pattern
         self._merged: dict[tuple[_Span, tuple[int, ...]], tuple[IntArray, IntArray, IntArray]] = {}
         self._groups_of_vm: list[list[_Group]] = [[] for _ in range(len(vm_pattern))]
-        self._blocks: list[Rows] = []
+        self._blocks: list[OverlapRows] = []
         self._num_rows = 0
 
     @property
@@ -146,7 +146,7 @@ class RowBuilder:
         for v in members.tolist():
             self._groups_of_vm[v].append((self._num_rows, span, present))
         self._blocks.append(
-            Rows(
+            OverlapRows(
                 pair_price=terms.pair_price * weight,
                 peak_price=terms.peak_price * weight,
                 fair_share=np.full(count, terms.fair_share, dtype=np.int64),
@@ -185,14 +185,14 @@ class RowBuilder:
             )
         return self._tables[span]
 
-    def rows(self) -> Rows:
+    def rows(self) -> OverlapRows:
         """Join the rows of all groups."""
         blocks = self._blocks
 
         def join(name: str) -> Any:
             return np.concatenate([getattr(block, name) for block in blocks])
 
-        return Rows(
+        return OverlapRows(
             pair_price=join("pair_price"),
             peak_price=join("peak_price"),
             fair_share=join("fair_share"),

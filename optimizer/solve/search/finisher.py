@@ -9,9 +9,9 @@ import numpy as np
 
 from optimizer.solve.bound.ascent import Climb, reduced_costs
 from optimizer.solve.bound.forced import sharp_forced_bounds
-from optimizer.solve.effort.clock import Standing
+from optimizer.solve.effort.clock import Incumbent
 from optimizer.solve.effort.cycles import Cycle
-from optimizer.solve.exact.cpsat import Scope, ScopedModel
+from optimizer.solve.exact.cpsat import ScopedModel, Subproblem
 from optimizer.solve.exact.neighborhoods import Neighborhoods
 from optimizer.solve.search.strategy import CycleSearch, Task
 
@@ -36,12 +36,12 @@ class Finisher:
         The search, which is offered what CP-SAT finds.
     climb
         The ascent of the bound, for its multipliers.
-    standing
+    incumbent
         Receives reports.
     """
 
-    def __init__(self, task: Task, search: CycleSearch, climb: Climb, standing: Standing) -> None:
-        self._task, self._search, self._climb, self._standing = task, search, climb, standing
+    def __init__(self, task: Task, search: CycleSearch, climb: Climb, incumbent: Incumbent) -> None:
+        self._task, self._search, self._climb, self._incumbent = task, search, climb, incumbent
 
     def run(self, cycle: Cycle, bound: float, done: Callable[[Cycle, float], bool]) -> float:
         """Run CP-SAT on the whole problem if it is small, and on neighborhoods of the schedule.
@@ -74,7 +74,7 @@ class Finisher:
             model = ScopedModel(instance, neighborhoods.scope(number, self._search.best))
             self._search.offer(model.solve(NEIGHBORHOOD_WORK, seed + number, self._task.clock.left()).options)
             effort = (number + 1) * EFFORT_PER_NEIGHBORHOOD
-            self._standing.report("neighborhoods", effort, cost=self._search.best_cost, bound=bound)
+            self._incumbent.report("neighborhoods", effort, cost=self._search.best_cost, bound=bound)
         return bound
 
     def _ask_for_all(self, work: float) -> float:
@@ -88,7 +88,7 @@ class Finisher:
         forced, cost = sharp_forced_bounds(instance, self._climb.best), search.best_cost
         useful = forced <= cost
         useful[np.arange(instance.num_vms), search.best] = True
-        scope = Scope({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
+        scope = Subproblem({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
         answer = ScopedModel(instance, scope).solve(work, self._task.search.seed, self._task.clock.left())
         search.offer(answer.options)
         return -math.inf if answer.bound is None else min(answer.bound, cost)

@@ -13,9 +13,9 @@ from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import (
     FAMILIES,
     MOST_RINGS,
-    Outcome,
-    Scope,
     ScopedModel,
+    SolveStatus,
+    Subproblem,
     add_allowed_options,
     add_gates,
     add_linear_cost,
@@ -49,7 +49,7 @@ class Reference:
     options: IntArray
 
 
-Fallback = Callable[[], IntArray | Outcome | None]
+Fallback = Callable[[], IntArray | SolveStatus | None]
 """Called if no schedule is found easily. Returns a schedule, INFEASIBLE if it is proven that none exists, or None."""
 
 
@@ -76,21 +76,21 @@ def find_reference(
     if is_feasible(instance, placed):
         return Reference("greedy", placed)
     known = None if fallback is None else fallback()
-    if known is Outcome.INFEASIBLE:
+    if known is SolveStatus.INFEASIBLE:
         return Unsolvable(clock.seconds())
     usable = known if isinstance(known, np.ndarray) and is_feasible(instance, known) else None
     return _reference_of(_ask_cpsat(instance, placed, usable, search, clock), clock)
 
 
-def _reference_of(answer: IntArray | Outcome, clock: SolveClock) -> Reference | Unsolvable | NotFound:
+def _reference_of(answer: IntArray | SolveStatus, clock: SolveClock) -> Reference | Unsolvable | NotFound:
     if isinstance(answer, np.ndarray):
         return Reference("greedy", answer)
-    return Unsolvable(clock.seconds()) if answer is Outcome.INFEASIBLE else NotFound(clock.seconds())
+    return Unsolvable(clock.seconds()) if answer is SolveStatus.INFEASIBLE else NotFound(clock.seconds())
 
 
 def _ask_cpsat(
     instance: Instance, placed: IntArray, known: IntArray | None, search: Search, clock: SolveClock
-) -> IntArray | Outcome:
+) -> IntArray | SolveStatus:
     """Find a schedule with CP-SAT and growing limits: first for groups of VMs, then for all unless one is known."""
     model, work = ScopedModel(instance, whole(instance, placed), CONSTRAINTS), FIRST_WORK
     while True:
@@ -105,13 +105,13 @@ def _ask_cpsat(
         if isinstance(answer, np.ndarray):
             return answer
         work *= WORK_GROWTH
-        if answer is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * search.effort or clock.over():
+        if answer is SolveStatus.INFEASIBLE or work > WORK_PER_EFFORT * search.effort or clock.over():
             return answer
 
 
 def _solve_in_order(
     instance: Instance, model: ScopedModel, work: float, seed: int, clock: SolveClock
-) -> IntArray | Outcome:
+) -> IntArray | SolveStatus:
     """Find a schedule that some order of writes carries out; on the way, rings of full policies are forbidden."""
     for attempt in range(MOST_RINGS):
         answer = model.solve(work, seed + attempt, clock.left())
@@ -121,7 +121,7 @@ def _solve_in_order(
             return answer.options
         if not model.open_rings(answer.options):
             break
-    return Outcome.UNKNOWN
+    return SolveStatus.UNKNOWN
 
 
 def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, clock: SolveClock) -> IntArray:
@@ -136,7 +136,7 @@ def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, 
         concerned = class_concerned[instance.vm_class] & instance.movable
         free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
         # Other groups may still be overfull; their caps must not make this group's problem infeasible.
-        model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
+        model = ScopedModel(instance, Subproblem(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
         answer = model.solve(0.2 * work, seed, clock.left())
         if answer.options is not None:
             options = answer.options
@@ -159,5 +159,5 @@ def _settle_gates(instance: Instance, options: IntArray, work: float, seed: int,
     }
     if not free:
         return options
-    answer = ScopedModel(instance, Scope(free, options), PLACEMENT).solve(work, seed, clock.left())
+    answer = ScopedModel(instance, Subproblem(free, options), PLACEMENT).solve(work, seed, clock.left())
     return options if answer.options is None else answer.options

@@ -9,7 +9,7 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound.ascent import Climb
-from optimizer.solve.effort.clock import Beside, Standing
+from optimizer.solve.effort.clock import Beside, Incumbent
 from optimizer.solve.effort.cycles import Cycle, cycles
 from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
 from optimizer.solve.problem.cost import evaluate
@@ -98,9 +98,9 @@ class _Solving:
         self._reference_name = reference.name
         self._reference = evaluate(task.instance, reference.options)
         self._cycles = cycles(task.search.effort, task.instance.num_vms)
-        self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
+        self._incumbent = Incumbent(self._reference.total, self._cycles[-1].end, task.progress)
         self._compiler = compiler
-        self._search = CycleSearch(task, reference.options, self._standing)
+        self._search = CycleSearch(task, reference.options, self._incumbent)
         self._bound = -math.inf
 
     @cached_property
@@ -112,7 +112,7 @@ class _Solving:
     @cached_property
     def _finisher(self) -> Finisher:
         """CP-SAT, which improves the result of annealing."""
-        return Finisher(self._task, self._search, self._climb, self._standing)
+        return Finisher(self._task, self._search, self._climb, self._incumbent)
 
     def result(self) -> Solved:
         """Work until the gap is closed, or effort or time is used up."""
@@ -123,7 +123,7 @@ class _Solving:
             self._search.settle_ties()
             if self._done(cycle, self._bound):
                 break
-        self._standing.finish()
+        self._incumbent.finish()
         return self._answer()
 
     def _answer(self) -> Solved:
@@ -138,7 +138,7 @@ class _Solving:
             bound=bound,
             reference_name=self._reference_name,
             reference=self._reference,
-            ended_by="gap" if within else "time" if clock.over() or clock.cut_in else "effort",
+            ended_by="gap" if within else "time" if clock.over() or clock.stopped_work else "effort",
             seconds=clock.seconds(),
             multipliers=self._climb.best,
         )
@@ -160,7 +160,7 @@ class _Solving:
 
         def on_step(step: int, bound: float) -> bool:
             if step % 20 == 0 or step == cycle.steps:
-                self._standing.report("bound", cycle.reached(step / cycle.steps), bound=bound)
+                self._incumbent.report("bound", cycle.reached(step / cycle.steps), bound=bound)
             return not clock.over()
 
         begun = clock.left()

@@ -12,7 +12,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress
 from optimizer.solve.bound.ascent import ascend
 from optimizer.solve.bound.dual import Multipliers
-from optimizer.solve.effort.clock import SolveClock, Standing
+from optimizer.solve.effort.clock import Incumbent, SolveClock
 from optimizer.solve.effort.cycles import Cycle
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.arrays import Arrays, count, pack
@@ -61,7 +61,7 @@ class CycleSearch:
         The problem.
     reference
         Shape (V,): a feasible schedule.
-    standing
+    incumbent
         Receives reports of what is found.
 
     Attributes
@@ -72,11 +72,11 @@ class CycleSearch:
         Cost of the best schedule, in at-risk backups per 30 days.
     """
 
-    def __init__(self, task: Task, reference: IntArray, standing: Standing) -> None:
+    def __init__(self, task: Task, reference: IntArray, incumbent: Incumbent) -> None:
         self.instance = task.instance
         self.best, self.best_cost = reference, evaluate(task.instance, reference).total
         self._task = task
-        self._standing = standing
+        self._incumbent = incumbent
 
     @cached_property
     def arrays(self) -> Arrays:
@@ -102,14 +102,14 @@ class CycleSearch:
             return
         if self.instance.write_limits:
             self._anneal_with_few_writes(cycle, multipliers)
-        self._standing.report("search", cycle.begin, cost=self.best_cost)
+        self._incumbent.report("search", cycle.begin, cost=self.best_cost)
         rounds = cycle.rounds
         if self.instance.num_vms > LEAST_PARTS * self._task.search.part_vms:
             self._anneal_parts(cycle)
             rounds = cycle.rounds_of_any
 
         def on_round(number: int, cost: float) -> bool:
-            self._standing.report("search", cycle.reached(number / rounds), cost=cost)
+            self._incumbent.report("search", cycle.reached(number / rounds), cost=cost)
             return not clock.over()
 
         if not clock.over():
@@ -193,8 +193,8 @@ class CycleSearch:
             rounds = round(cycle.rounds * len(vms) / self.instance.num_vms)
             work = Work(rounds, self._seed(cycle) + number, seconds)
             parts.append(cut(self.arrays, counts, vms, 1 / len(groups), self.instance.movable, work))
-        searched = task.engine.map(search_part, parts, label="parts", progress=_PartsDone(self._standing, cycle))
-        clock.cut_in |= any(stopped for _, stopped in searched)
+        searched = task.engine.map(search_part, parts, label="parts", progress=_PartsDone(self._incumbent, cycle))
+        clock.stopped_work |= any(stopped for _, stopped in searched)
         merge(self.arrays, counts, [(part, best) for part, (best, _) in zip(parts, searched, strict=True)])
         settle(self.arrays, counts, np.flatnonzero(self.instance.movable), clock.over)
         self.offer(counts.options)
@@ -204,8 +204,8 @@ class CycleSearch:
 class _PartsDone:
     """Reports how many parts of a cycle have been searched; a :class:`optimizer.ports.Progress`."""
 
-    standing: Standing
+    incumbent: Incumbent
     cycle: Cycle
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG002  # reports its own
-        self.standing.report("search", self.cycle.reached(done / total))
+        self.incumbent.report("search", self.cycle.reached(done / total))

@@ -14,7 +14,7 @@ from optimizer.model.inventory import Inventory, Policy, describe_recurrence
 from optimizer.model.pattern import Pattern
 from optimizer.model.snapshot_timing import SnapshotTiming
 from optimizer.model.timegrid import HORIZON_DAYS, Frequency, Horizon, Recurrence, resolve_zone
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.problem.restrict import AZURE_GRID
 from optimizer.solve.why_not.conflicts import Conflict
@@ -109,7 +109,7 @@ class _Thought:
     def resolves(self, conflict: Conflict) -> bool:
         """Whether the limits of a conflict can all hold for this estate."""
         wanted = [limit for limit in self.limits.all if limit in conflict.limits and limit.name != self._ignored]
-        return self._feasibility.check(wanted).outcome is Outcome.FEASIBLE
+        return self._feasibility.check(wanted).outcome is SolveStatus.FEASIBLE
 
 
 def _several_runs(policies: Sequence[Policy], conflict: Conflict, once: _Thought) -> Iterator[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import EVERY_OPTION, Limit, Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
@@ -50,7 +50,7 @@ class Conflict:
         return tuple(limit.name for limit in self.limits)
 
 
-def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
+def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], SolveStatus]:
     """Find the conflicts of single VMs, and the smallest conflict of all, in the order of their size.
 
     Parameters
@@ -67,16 +67,16 @@ def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Confl
     return (smallest_first(limits, feasibility, conflicts) if conflicts else []), outcome
 
 
-def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
+def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], SolveStatus]:
     """Find the conflicts that need no search, in the order of their size; see :func:`find_conflicts`.
 
     These are the conflicts of single VMs or, if no VM is stuck by itself, one irreducible conflict.
     """
     answer = feasibility.check(limits.all)
-    if answer.outcome is not Outcome.INFEASIBLE:
+    if answer.outcome is not SolveStatus.INFEASIBLE:
         return [], answer.outcome
     conflicts = single_vm_conflicts(limits, limits.all) or [shrink(limits, feasibility, limits.all)]
-    return sorted(conflicts, key=lambda conflict: len(conflict.limits)), Outcome.INFEASIBLE
+    return sorted(conflicts, key=lambda conflict: len(conflict.limits)), SolveStatus.INFEASIBLE
 
 
 def smallest_first(
@@ -225,7 +225,7 @@ def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) ->
     blamed = feasibility.core(kept, feasibility.check(kept).vms)
 
     def infeasible(names: Sequence[Limit]) -> bool:
-        return feasibility.check(names).outcome is Outcome.INFEASIBLE
+        return feasibility.check(names).outcome is SolveStatus.INFEASIBLE
 
     def explain(background: tuple[Limit, ...], grown: bool, rest: tuple[Limit, ...]) -> tuple[Limit, ...]:
         if grown and infeasible(background):
@@ -239,7 +239,7 @@ def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) ->
 
     ordered = in_order(limits, blamed)
     names = frozenset(explain((), False, ordered))
-    irreducible = all(feasibility.check(names - {limit}).outcome is Outcome.FEASIBLE for limit in names)
+    irreducible = all(feasibility.check(names - {limit}).outcome is SolveStatus.FEASIBLE for limit in names)
     return Conflict(in_order(limits, names), shown_at(limits, feasibility, names), irreducible)
 
 
@@ -268,9 +268,9 @@ def smallest_conflict(
         if candidate is None or len(candidate) >= len(known):
             return known, True
         answer = feasibility.check(candidate)
-        if answer.outcome is Outcome.INFEASIBLE:
+        if answer.outcome is SolveStatus.INFEASIBLE:
             return candidate, True
-        if answer.outcome is Outcome.UNKNOWN:
+        if answer.outcome is SolveStatus.UNKNOWN:
             break
         to_hit.append(everything - grow(limits, feasibility, candidate)[0])
     return known, False
@@ -289,9 +289,9 @@ def grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> tu
         if limit in grown:
             continue
         outcome = feasibility.check(grown | {limit}).outcome
-        if outcome is Outcome.FEASIBLE:
+        if outcome is SolveStatus.FEASIBLE:
             grown = feasibility.holding(grown | {limit})
-        settled &= outcome is not Outcome.UNKNOWN
+        settled &= outcome is not SolveStatus.UNKNOWN
     return grown, settled
 
 
@@ -306,7 +306,7 @@ def shown_at(limits: Limits, feasibility: Feasibility, names: Collection[Limit])
     parts = [
         part
         for part in feasibility.parts(local, concerned)
-        if feasibility.place_part(frozenset(names), part, forbidden).outcome is Outcome.INFEASIBLE
+        if feasibility.place_part(frozenset(names), part, forbidden).outcome is SolveStatus.INFEASIBLE
     ]
     if parts:
         return tuple(np.sort(np.concatenate(parts)).tolist())

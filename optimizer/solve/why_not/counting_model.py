@@ -16,7 +16,7 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.problem.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
@@ -31,7 +31,7 @@ Slack = Literal["amount", "vms"]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountingAnswer:
     """Answer of the model.
 
     Parameters
@@ -48,7 +48,7 @@ class Counted:
         Work done, in CP-SAT's deterministic time.
     """
 
-    outcome: Outcome
+    outcome: SolveStatus
     options: IntArray | None = None
     core: frozenset[Limit] | None = None
     slack: float | None = None
@@ -375,10 +375,10 @@ class CountingModel:
         assert self._solver is not None
         return int(self._solver.value(expression))
 
-    def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:
+    def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> CountingAnswer:
         """Run CP-SAT; the result is repeatable unless the wall-clock limit ends the run."""
         if self.too_large:
-            return Counted(Outcome.UNKNOWN)
+            return CountingAnswer(SolveStatus.UNKNOWN)
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
         solver.parameters.catch_sigint_signal = False
@@ -388,12 +388,12 @@ class CountingModel:
         status = solver.solve(self.model)
         work = float(solver.response_proto.deterministic_time)
         if status == cp_model.INFEASIBLE:
-            return Counted(Outcome.INFEASIBLE, core=self._core(solver), work=work)
+            return CountingAnswer(SolveStatus.INFEASIBLE, core=self._core(solver), work=work)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-            return Counted(Outcome.UNKNOWN, work=work)
+            return CountingAnswer(SolveStatus.UNKNOWN, work=work)
         self._solver = solver
-        outcome = Outcome.OPTIMAL if status == cp_model.OPTIMAL else Outcome.FEASIBLE
-        return Counted(outcome, self._options(solver), None, self._slack_of(solver), work)
+        outcome = SolveStatus.OPTIMAL if status == cp_model.OPTIMAL else SolveStatus.FEASIBLE
+        return CountingAnswer(outcome, self._options(solver), None, self._slack_of(solver), work)
 
     def _core(self, solver: cp_model.CpSolver) -> frozenset[Limit] | None:
         """Limits that suffice for infeasibility, if the model has assumptions."""

@@ -16,11 +16,11 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.instance import NO_CAP
 from optimizer.solve.problem.limits import Bits, Limit, LimitKind, Limits, open_options
-from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
+from optimizer.solve.why_not.counting_model import CountingAnswer, CountingModel, Slack, stuck
 from optimizer.solve.why_not.full_rings import forbid_rings
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
@@ -88,7 +88,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FeasibilityAnswer:
     """Answer to whether limits can all hold.
 
     Parameters
@@ -101,12 +101,12 @@ class Answer:
         Indices of VMs that suffice to show that the limits cannot all hold; empty unless INFEASIBLE.
     """
 
-    outcome: Outcome
+    outcome: SolveStatus
     options: IntArray | None = None
     vms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
-def any_schedule(limits: Limits, search: Search) -> IntArray | Outcome:
+def any_schedule(limits: Limits, search: Search) -> IntArray | SolveStatus:
     """Find any schedule that keeps the limits, or prove that none exists; such a proof is often quick.
 
     Parameters
@@ -118,7 +118,7 @@ def any_schedule(limits: Limits, search: Search) -> IntArray | Outcome:
 
     Returns
     -------
-    IntArray or Outcome
+    IntArray or SolveStatus
         A schedule of shape (V,); INFEASIBLE or UNKNOWN if none was found.
     """
     budget = Budget(PROOF_WORK * search.effort, search.share(SHARE_OF_PROOF).deadline())
@@ -142,17 +142,17 @@ class Feasibility:
         self._can: list[tuple[frozenset[Limit], IntArray]] = []
         self._cannot: dict[frozenset[Limit], IntArray] = {}
 
-    def check(self, kept: Iterable[Limit]) -> Answer:
+    def check(self, kept: Iterable[Limit]) -> FeasibilityAnswer:
         """Whether the kept limits can all hold, without regard to any others."""
         wanted = frozenset(kept)
         for core, vms in self._cannot.items():
             if core <= wanted:
-                return Answer(Outcome.INFEASIBLE, vms=vms)
+                return FeasibilityAnswer(SolveStatus.INFEASIBLE, vms=vms)
         for holds, options in self._can:
             if wanted <= holds:
-                return Answer(Outcome.FEASIBLE, options)
+                return FeasibilityAnswer(SolveStatus.FEASIBLE, options)
         answer = self._search(wanted)
-        if answer.outcome is Outcome.INFEASIBLE:
+        if answer.outcome is SolveStatus.INFEASIBLE:
             self._cannot[wanted] = answer.vms
         elif answer.options is not None:
             self._can.append((wanted | self._kept_by(answer.options), answer.options))
@@ -183,13 +183,13 @@ class Feasibility:
         only tried for few VMs, and briefly.
         """
         blamed = self._touching(kept, vms)
-        if len(blamed) < len(kept) and self.check(blamed).outcome is Outcome.INFEASIBLE:
+        if len(blamed) < len(kept) and self.check(blamed).outcome is SolveStatus.INFEASIBLE:
             kept = frozenset(blamed)
         if len(vms) > MOST_IN_CORE:
             return kept
         with self.budget.at_most(SHARE_OF_CORE * self.budget.whole):
             core = self._run(lambda: CountingModel(self.limits, blamed, vms, assume=True))[0].core
-        return core if core and self.check(core).outcome is Outcome.INFEASIBLE else kept
+        return core if core and self.check(core).outcome is SolveStatus.INFEASIBLE else kept
 
     def _touching(self, kept: Iterable[Limit], vms: IntArray) -> list[Limit]:
         """Limits that concern any of the VMs."""
@@ -221,25 +221,26 @@ class Feasibility:
         found: list[int] = touched[self.instance.rows.cap[touched] != NO_CAP].tolist()
         return found
 
-    def _search(self, kept: frozenset[Limit]) -> Answer:
+    def _search(self, kept: frozenset[Limit]) -> FeasibilityAnswer:
         limits, instance = self.limits, self.instance
         forbidden = limits.forbidden(kept)
         hopeless = stuck(forbidden)
         if len(hopeless):
-            return Answer(Outcome.INFEASIBLE, vms=hopeless)
+            return FeasibilityAnswer(SolveStatus.INFEASIBLE, vms=hopeless)
         homeless = _homeless(forbidden, instance.today)
         most = instance.max_moves if limits.moves in kept else None
         if most is not None and int(homeless.sum()) > most:
-            return Answer(Outcome.INFEASIBLE, vms=np.flatnonzero(homeless))
+            return FeasibilityAnswer(SolveStatus.INFEASIBLE, vms=np.flatnonzero(homeless))
         options = self._anywhere(forbidden, homeless)
         free, placed = homeless, False
         while True:
             broken = broken_limits(limits, options, kept)
             if not broken:
-                return Answer(Outcome.FEASIBLE, options)
+                return FeasibilityAnswer(SolveStatus.FEASIBLE, options)
             wider = np.logical_or.reduce([free, *broken.values()])
             if placed and not (wider & ~free).any():
-                return Answer(Outcome.UNKNOWN)  # among many policies, another choice of edits than the model's is made
+                # among many policies, another choice of edits than the model's is made
+                return FeasibilityAnswer(SolveStatus.UNKNOWN)
             free, placed = wider, True
             answer = self._place(kept, free, forbidden, options)
             if answer.options is None:
@@ -261,23 +262,23 @@ class Feasibility:
                 mine &= ~taken
         return options
 
-    def _place(self, kept: frozenset[Limit], free: BoolArray, forbidden: Bits, options: IntArray) -> Answer:
+    def _place(self, kept: frozenset[Limit], free: BoolArray, forbidden: Bits, options: IntArray) -> FeasibilityAnswer:
         """Place free VMs part by part, and all together if that would break a limit on moves or policies."""
         options = options.copy()
         shared = {limit for limit in kept if limit.kind in GLOBAL_KINDS}
         for part in self.parts(kept, np.flatnonzero(free)):
             answer = self.place_part(kept - shared, part, forbidden)
-            if answer.outcome is not Outcome.FEASIBLE:
+            if answer.outcome is not SolveStatus.FEASIBLE:
                 return answer
             assert answer.options is not None
             options[part] = answer.options
         if not broken_limits(self.limits, options, shared):
-            return Answer(Outcome.FEASIBLE, options)
+            return FeasibilityAnswer(SolveStatus.FEASIBLE, options)
         everybody = np.flatnonzero(free)
         answer = self.place_part(kept, everybody, forbidden)
         if answer.options is not None:
             options[everybody] = answer.options
-            return Answer(Outcome.FEASIBLE, options)
+            return FeasibilityAnswer(SolveStatus.FEASIBLE, options)
         return answer
 
     def concerned(self, kept: Iterable[Limit]) -> IntArray:
@@ -320,18 +321,18 @@ class Feasibility:
         for part in sorted(by_root.values(), key=len):
             yield np.array(part, dtype=np.int64)
 
-    def place_part(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> Answer:
+    def place_part(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> FeasibilityAnswer:
         """Place some VMs as if there were no others; the options in the answer are those of the part."""
         touching = self._touching(kept, part)
         if self._too_tight(touching, part, forbidden):
-            return Answer(Outcome.INFEASIBLE, vms=part)
+            return FeasibilityAnswer(SolveStatus.INFEASIBLE, vms=part)
         with self.budget.at_most(self.budget.per_question):
             found, model = self._run(lambda: CountingModel(self.limits, touching, part))
             while model is not None and found.options is not None and forbid_rings(model, found.options):
                 found, _ = self._run(lambda: model)
         if found.options is not None:
-            return Answer(Outcome.FEASIBLE, found.options)
-        return Answer(found.outcome, vms=part if found.outcome is Outcome.INFEASIBLE else part[:0])
+            return FeasibilityAnswer(SolveStatus.FEASIBLE, found.options)
+        return FeasibilityAnswer(found.outcome, vms=part if found.outcome is SolveStatus.INFEASIBLE else part[:0])
 
     def _too_tight(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> bool:
         """Whether some capped group needs more room than its caps leave, by counting.
@@ -363,17 +364,17 @@ class Feasibility:
         """
         touching = self._touching({*kept, giving}, vms)
         found, _ = self._run(lambda: CountingModel(self.limits, touching, vms, giving=giving, slack=how))
-        if found.outcome is not Outcome.OPTIMAL or found.options is None or found.slack is None:
+        if found.outcome is not SolveStatus.OPTIMAL or found.options is None or found.slack is None:
             return None
         bits = self.limits.forbids.get(giving)
         off = vms[:0] if bits is None else vms[(bits[vms] >> found.options.astype(np.uint64) & np.uint64(1)) > 0]
         return found.slack, off
 
-    def _run(self, build: Callable[[], CountingModel]) -> tuple[Counted, CountingModel | None]:
+    def _run(self, build: Callable[[], CountingModel]) -> tuple[CountingAnswer, CountingModel | None]:
         """Solve a model; without any work left, the model is not even built."""
         budget = self.budget
         if budget.over:
-            return Counted(Outcome.UNKNOWN), None
+            return CountingAnswer(SolveStatus.UNKNOWN), None
         model = build()
         # Building a model is also work, and CP-SAT's own clock hardly moves if it stops at once.
         budget.work -= BUILDING * model.num_constraints

@@ -8,7 +8,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.problem.statement import Statement
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
@@ -84,10 +84,10 @@ class Unsolved:
         """
         search = _search_for_reason(search, left)
         diagnosis = self.diagnose(search, tell)
-        if diagnosis.outcome is Outcome.INFEASIBLE:
+        if diagnosis.outcome is SolveStatus.INFEASIBLE:
             answer = self._names.answer(diagnosis, self._circumstances(diagnosis, search))
             return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
-        if diagnosis.outcome is Outcome.FEASIBLE and if_possible:
+        if diagnosis.outcome is SolveStatus.FEASIBLE and if_possible:
             return NotFoundWithinEffortError(if_possible)
         return self.not_found(search, diagnosis)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from optimizer.model.arrays import IntArray
 from optimizer.ports import ignore
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.limits import Limit, Limits
 from optimizer.solve.why_not.changes import Change
@@ -81,7 +81,7 @@ class Diagnosis:
         Whether every minimal set of limits whose dropping suffices was tried.
     """
 
-    outcome: Outcome
+    outcome: SolveStatus
     conflicts: tuple[Conflict, ...] = ()
     relaxations: tuple[Relaxation, ...] = ()
     complete: bool = False
@@ -110,7 +110,7 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = igno
     """
     feasibility = Feasibility(limits, budget)
     known, outcome = first_conflicts(limits, feasibility)
-    if outcome is Outcome.FEASIBLE:
+    if outcome is SolveStatus.FEASIBLE:
         return Diagnosis(outcome)
     for conflict in known:
         tell(conflict)
@@ -195,7 +195,7 @@ class _WaysOut:
         if answer.options is not None:
             above_unsettled = any(unsettled <= candidate for unsettled in self._unsettled)
             self._add(candidate, answer.options, minimal=not above_unsettled)
-        elif answer.outcome is Outcome.INFEASIBLE:
+        elif answer.outcome is SolveStatus.INFEASIBLE:
             more = single_vm_conflicts(self.limits, kept) or [shrink(self.limits, self.feasibility, kept)]
             for conflict in more:
                 if conflict.irreducible:

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.exact import cpsat
-from optimizer.solve.exact.cpsat import FAMILIES, Family, Outcome, Scope, ScopedModel, whole
+from optimizer.solve.exact.cpsat import FAMILIES, Family, ScopedModel, SolveStatus, Subproblem, whole
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.problem.instance import Instance
 from tests.solve.examples import SUNDAYS, Problem, best_of_all, flat_risk, inventory, only, policy
@@ -125,7 +125,11 @@ def _is_right(problem: Problem, families: tuple[Family, ...]) -> bool:
     answer = ScopedModel(instance, scope, families).solve(20.0, 0)
     best = best_of_all(problem)
     assert best is not None
-    if answer.outcome is not Outcome.OPTIMAL or answer.options is None or not is_feasible(instance, answer.options):
+    if (
+        answer.outcome is not SolveStatus.OPTIMAL
+        or answer.options is None
+        or not is_feasible(instance, answer.options)
+    ):
         return False
     assert answer.bound is not None
     return max(evaluate(instance, answer.options).total, answer.bound) <= best[0] + 1e-6
@@ -205,7 +209,7 @@ def test_gates_hold_against_vms_that_are_fixed(fixed: int, kept: int) -> None:
     instance = problem.instance()
     start = np.array([46, 46])
     free = 1 - fixed
-    scope = Scope({free: np.flatnonzero(instance.allowed[free]).tolist()}, start)
+    scope = Subproblem({free: np.flatnonzero(instance.allowed[free]).tolist()}, start)
     answer = ScopedModel(instance, scope).solve(5.0, 0)
     assert answer.options is not None
     assert (answer.options[fixed], answer.options[free]) == (46, kept)
@@ -229,14 +233,14 @@ def test_fixed_writes_count_toward_their_limit() -> None:
     problem = _two_writes()
     instance = problem.instance()
     start = np.array([20, 46])
-    answer = ScopedModel(instance, Scope({1: [30, 46]}, start)).solve(5.0, 0)
+    answer = ScopedModel(instance, Subproblem({1: [30, 46]}, start)).solve(5.0, 0)
     assert answer.options is not None
     assert answer.options[1] == 46
 
 
 def small(instance: Instance, options: dict[int, list[int]], fixed: list[int]) -> ScopedModel:
     """The model of some free VMs, with all others fixed."""
-    return ScopedModel(instance, Scope(options, np.array(fixed)))
+    return ScopedModel(instance, Subproblem(options, np.array(fixed)))
 
 
 def test_the_whole_scope_frees_every_vm() -> None:
@@ -244,7 +248,7 @@ def test_the_whole_scope_frees_every_vm() -> None:
     instance = small_instance([4, 9], allowed={0: [4, 20], 1: []})
     scope = whole(instance, instance.today)
     assert scope.options == {0: [4, 20], 1: list(range(48))}
-    assert ScopedModel(instance, scope).solve(5.0, 0).outcome is Outcome.INFEASIBLE
+    assert ScopedModel(instance, scope).solve(5.0, 0).outcome is SolveStatus.INFEASIBLE
     assert whole(instance, instance.today, only_allowed=False).options[0] == list(range(48))
 
 
@@ -254,7 +258,7 @@ def test_fixed_vms_stay_and_count() -> None:
     instance = small_instance([4, 4], priced(2, prices), [Row((0, 1), (9,), cap=1)])
     answer = small(instance, {0: [4, 9, 20]}, [4, 9]).solve(5.0, 0)
     assert answer.options is not None and answer.options.tolist() == [20, 9]
-    assert answer.outcome is Outcome.OPTIMAL
+    assert answer.outcome is SolveStatus.OPTIMAL
     free = small(instance, {0: [4, 9, 20]}, [4, 4]).solve(5.0, 0)
     assert free.options is not None and free.options.tolist() == [9, 4]
 
@@ -315,16 +319,16 @@ def test_without_work_nothing_is_known() -> None:
     instance = problem.instance()
     model = ScopedModel(instance, whole(instance, instance.today))
     nothing = model.solve(0.0, 0)
-    assert nothing.outcome is Outcome.UNKNOWN
+    assert nothing.outcome is SolveStatus.UNKNOWN
     assert (nothing.options, nothing.bound) == (None, None)
-    assert model.solve(5.0, 0, 60.0, all_linear=True).outcome is Outcome.OPTIMAL
+    assert model.solve(5.0, 0, 60.0, all_linear=True).outcome is SolveStatus.OPTIMAL
 
 
 def test_two_schedules_can_share_a_model() -> None:
     """The second part is added to the model of the first, with variables of its own."""
     instance = small_instance([4], priced(1, {(0, 4): 2.0, (0, 9): 1.0}))
     first = small(instance, {0: [4, 9]}, [4])
-    second = ScopedModel(instance, Scope({0: [4, 9]}, np.array([4])), model=first.model)
+    second = ScopedModel(instance, Subproblem({0: [4, 9]}, np.array([4])), model=first.model)
     assert second.model is first.model
     second.model.add(first.variables.x[0, 9] + second.variables.x[0, 9] <= 1)
     second.model.add(first.variables.x[0, 9] == 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optimizer.model.arrays import IntArray
-from optimizer.solve.exact.cpsat import Scope
+from optimizer.solve.exact.cpsat import Subproblem
 from optimizer.solve.exact.neighborhoods import MAX_FREE_VMS, OPTIONS_PER_VM, Neighborhoods
 from optimizer.solve.problem.instance import Instance
 from tests.solve.small_instances import Shape, small_instance
@@ -22,7 +22,7 @@ def estate() -> tuple[Instance, IntArray]:
     return instance, instance.today.copy()
 
 
-def kinds(instance: Instance, options: IntArray, reduced: np.ndarray | None = None) -> list[Scope]:
+def kinds(instance: Instance, options: IntArray, reduced: np.ndarray | None = None) -> list[Subproblem]:
     """One neighborhood of each of the four kinds."""
     made = Neighborhoods(instance, np.zeros((instance.num_vms, 48)) if reduced is None else reduced, seed=3)
     return [made.scope(number, options) for number in range(4)]

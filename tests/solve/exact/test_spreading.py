@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from optimizer.model.pattern import Pattern
 from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
-from optimizer.solve.exact.spreading import IMPOSSIBLE, Answer, Service, Spreading
+from optimizer.solve.exact.cpsat import SolveStatus
+from optimizer.solve.exact.spreading import IMPOSSIBLE, Service, Spreading, SpreadingAnswer
 from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.solve.search.solved import Solved
 from optimizer.solve.search.solver import solve
@@ -142,7 +142,7 @@ def test_the_price_of_spreading_is_what_brute_force_finds(seed: int, num_members
     service = Service(instance, today, members)
     answers = {"apart": service.apart(), "split": service.split(taken)}
     for way, answer in answers.items():
-        assert answer.outcome is (Outcome.OPTIMAL if way in best else Outcome.INFEASIBLE)
+        assert answer.outcome is (SolveStatus.OPTIMAL if way in best else SolveStatus.INFEASIBLE)
         if answer.found is not None:
             assert answer.found.price == pytest.approx(best[way] - without_overlaps(today.tolist()), abs=1e-5)
             check_change(problem, answer.found)
@@ -183,8 +183,8 @@ def test_a_search_that_ends_early_proves_nothing() -> None:
     """Without work, no way to spread a service is found, and none is proven impossible."""
     problem = together(4, 0.0)
     service = Service(problem.instance(), problem.instance().today, np.arange(4), work=0.0)
-    assert service.apart() == Answer(Outcome.UNKNOWN)
-    assert service.split(windows_of(problem, list(range(4)))) == Answer(Outcome.UNKNOWN)
+    assert service.apart() == SpreadingAnswer(SolveStatus.UNKNOWN)
+    assert service.split(windows_of(problem, list(range(4)))) == SpreadingAnswer(SolveStatus.UNKNOWN)
 
 
 def test_pinned_vms_that_start_together_have_no_price() -> None:

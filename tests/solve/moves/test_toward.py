@@ -11,7 +11,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.solve.effort.clock import SolveClock
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.moves.toward import (
-    Step,
+    FirstStep,
     Steps,
     best_step,
     counting_moves,
@@ -39,7 +39,7 @@ def fewest(instance: Instance) -> IntArray | None:
     return answer.options if isinstance(answer, Solved) else None
 
 
-def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, Step | None]:
+def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, FirstStep | None]:
     """Months that a target takes, and the first step toward it; None where one month is enough."""
     most = instance.max_moves or 0
     months = max(1, -(-int((target != instance.today).sum()) // most))

@@ -14,7 +14,7 @@ from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.selectors import Selector
 from optimizer.ordering.trails import Move, order_of_moves
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.exact.cpsat import ScopedModel, SolveStatus, whole
 from optimizer.solve.problem.breaches import BreachKind, breaches
 from optimizer.solve.problem.cost import count_creations, count_edits, evaluate, is_feasible, policy_counts
 from optimizer.solve.problem.executable import (
@@ -209,8 +209,8 @@ def test_edits_may_follow_each_other() -> None:
     assert count_edits(problem.instance(), options).tolist() == [2]
 
 
-@pytest.mark.parametrize(("room", "outcome"), [(0, Outcome.INFEASIBLE), (1, Outcome.FEASIBLE)])
-def test_a_swap_that_the_rules_force_needs_room_in_the_vault(room: int, outcome: Outcome) -> None:
+@pytest.mark.parametrize(("room", "outcome"), [(0, SolveStatus.INFEASIBLE), (1, SolveStatus.FEASIBLE)])
+def test_a_swap_that_the_rules_force_needs_room_in_the_vault(room: int, outcome: SolveStatus) -> None:
     """Two VMs must change places between full policies: without room it is the vault's limit that forbids it."""
     found = inventory([policy("p", "v", 46), policy("q", "v", 20), policy("r", "v", 4)], [("a", "p"), ("b", "q")])
     rules = Rules(
@@ -223,9 +223,9 @@ def test_a_swap_that_the_rules_force_needs_room_in_the_vault(room: int, outcome:
     problem = Problem(found, rules, flat_risk(2))
     limits = Limits(problem.instance(), problem.restrictions, rules)
     assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is outcome
-    assert Feasibility(limits, Budget(20.0)).check({*limits.all} - {limits.policies}).outcome is Outcome.FEASIBLE
+    assert Feasibility(limits, Budget(20.0)).check({*limits.all} - {limits.policies}).outcome is SolveStatus.FEASIBLE
     result = solve(problem.instance(), Search(effort=5))
-    assert isinstance(result, Solved if outcome is Outcome.FEASIBLE else Unsolvable)
+    assert isinstance(result, Solved if outcome is SolveStatus.FEASIBLE else Unsolvable)
 
 
 @st.composite

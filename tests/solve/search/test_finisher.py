@@ -10,7 +10,7 @@ import pytest
 from optimizer.engine import SERIAL
 from optimizer.ports import no_progress
 from optimizer.solve.bound.ascent import Climb
-from optimizer.solve.effort.clock import SolveClock, Standing
+from optimizer.solve.effort.clock import Incumbent, SolveClock
 from optimizer.solve.effort.cycles import Cycle
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate, is_feasible
@@ -34,9 +34,9 @@ def spread(num_vms: int) -> Instance:
 def finisher(instance: Instance) -> tuple[Finisher, CycleSearch]:
     """CP-SAT beside a search that is still at today's schedule."""
     task = Task(instance, Search(effort=64), SolveClock(None), no_progress, SERIAL, None, None)
-    standing = Standing(evaluate(instance, instance.today).total, 64, no_progress)
-    search = CycleSearch(task, instance.today.copy(), standing)
-    return Finisher(task, search, Climb(instance), standing), search
+    incumbent = Incumbent(evaluate(instance, instance.today).total, 64, no_progress)
+    search = CycleSearch(task, instance.today.copy(), incumbent)
+    return Finisher(task, search, Climb(instance), incumbent), search
 
 
 def never(_cycle: Cycle, _bound: float) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from optimizer.model.arrays import IntArray
 from optimizer.solve.effort.clock import SolveClock
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.cost import is_feasible
 from optimizer.solve.problem.instance import Instance
 from optimizer.solve.search.reference import Fallback, Reference, find_reference
@@ -75,7 +75,7 @@ def test_tight_windows_are_packed_by_cpsat() -> None:
 
 def test_the_fallback_proves_that_there_is_no_schedule() -> None:
     """Its proof is taken before CP-SAT is asked."""
-    assert isinstance(found(_apart_in_one_place(), lambda: Outcome.INFEASIBLE), Unsolvable)
+    assert isinstance(found(_apart_in_one_place(), lambda: SolveStatus.INFEASIBLE), Unsolvable)
 
 
 def test_without_a_fallback_cpsat_proves_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from optimizer.engine import SERIAL
 from optimizer.model.arrays import IntArray
 from optimizer.ports import no_progress
-from optimizer.solve.effort.clock import SolveClock, Standing
+from optimizer.solve.effort.clock import Incumbent, SolveClock
 from optimizer.solve.effort.cycles import Cycle, cycles
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate, is_feasible
@@ -32,7 +32,7 @@ def cycle_search(instance: Instance, start: IntArray | None = None, clock: Solve
     search = Search(effort=2, seed=1)
     task = Task(instance, search, clock or SolveClock(None), no_progress, SERIAL, start, None)
     today = instance.today.copy()
-    return CycleSearch(task, today, Standing(evaluate(instance, today).total, search.effort, no_progress))
+    return CycleSearch(task, today, Incumbent(evaluate(instance, today).total, search.effort, no_progress))
 
 
 def first_cycle(instance: Instance) -> Cycle:

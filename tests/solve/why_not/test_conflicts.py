@@ -14,7 +14,7 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.instance import WriteLimit
 from optimizer.solve.problem.limits import Limits
 from optimizer.solve.search.solved import Unsolvable
@@ -42,7 +42,7 @@ from tests.solve.examples import HOURLY, Problem, flat_risk, inventory, only, po
 def conflicts_of(problem: Problem, gates: Gates | None = None) -> list[Conflict]:
     limits = limits_of(problem, gates)
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
-    assert outcome is Outcome.INFEASIBLE
+    assert outcome is SolveStatus.INFEASIBLE
     return found
 
 
@@ -157,7 +157,7 @@ def test_a_policy_that_is_edited_needs_no_room() -> None:
     rules = Rules(rule=(Rule(name="daytime", allow=(DAY,)),), policies={"max_policies_per_vault": 1})
     limits = limits_of(nightly(rules, 2))
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
-    assert (found, outcome) == ([], Outcome.FEASIBLE)
+    assert (found, outcome) == ([], SolveStatus.FEASIBLE)
     pinned = rules.model_copy(update={"rule": (*rules.rule, Rule(name="stay", where={"name": "vm1"}, pin=True))})
     assert only_conflict(pinned, 2).names == ("daytime", "stay", "the limit of policies per vault")
 
@@ -233,9 +233,9 @@ def test_conflicts_are_what_trying_every_schedule_shows(problem: Problem, gated:
     size = smallest_size(broken, sorted(names_of(limits.all)))
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
     if size is None:
-        assert (found, outcome) == ([], Outcome.FEASIBLE)
+        assert (found, outcome) == ([], SolveStatus.FEASIBLE)
         return
-    assert outcome is Outcome.INFEASIBLE
+    assert outcome is SolveStatus.INFEASIBLE
     assert found[0].smallest
     assert len(found[0].names) == size
     for conflict in found:
@@ -263,4 +263,4 @@ def test_without_work_the_answer_is_unknown() -> None:
     both_first = gates_between(2, [("a", 0, 1), ("b", 1, 0)], np.tri(48, dtype=np.bool_))
     limits = Limits(replace(instance, gates=both_first), problem.restrictions, problem.rules)
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(0.0)))
-    assert (found, outcome) == ([], Outcome.UNKNOWN)
+    assert (found, outcome) == ([], SolveStatus.UNKNOWN)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not import counting_model
@@ -69,7 +69,7 @@ def test_a_solution_gives_each_vm_of_the_model_an_option() -> None:
     assert answer.options is not None
     assert len(answer.options) == 2
     assert set(answer.options.tolist()) <= {2, 10}
-    assert answer.outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE)
+    assert answer.outcome in (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
     assert answer.work >= 0.0
 
 
@@ -99,7 +99,7 @@ def test_a_solution_gives_each_vm_of_the_model_an_option() -> None:
 def test_each_limit_makes_the_model_infeasible_alone(rules: Rules, limit: str) -> None:
     """With the limit there is no solution, and without it there is one."""
     limits = at_night(2, rules)
-    assert model(limits).solve(WORK).outcome is Outcome.INFEASIBLE
+    assert model(limits).solve(WORK).outcome is SolveStatus.INFEASIBLE
     assert model(limits, limit).solve(WORK).options is not None
 
 
@@ -111,7 +111,7 @@ def test_an_edit_replaces_a_creation() -> None:
     stays = Rule(name="vm1 stays", where={"name": "vm1"}, pin=True)
     apart = Rule(name="vm0 leaves", where={"name": "vm0"}, allow=only("01:00").allow)
     alone = at_night(2, Rules(rule=(apart, stays), policies={"max_policies_per_vault": 1}))
-    assert model(alone).solve(WORK).outcome is Outcome.INFEASIBLE
+    assert model(alone).solve(WORK).outcome is SolveStatus.INFEASIBLE
 
 
 def test_an_edit_takes_all_vms_of_the_policy_along() -> None:
@@ -119,7 +119,7 @@ def test_an_edit_takes_all_vms_of_the_policy_along() -> None:
     leaves = Rule(name="leaves", where={"name": "vm0"}, allow=only("01:00").allow)
     apart = Rule(name="apart", separate=({"name": "vm0"}, {"name": "vm1"}))
     limits = at_night(2, Rules(rule=(leaves, apart), policies={"max_policies_per_vault": 1}))
-    assert model(limits).solve(WORK).outcome is Outcome.INFEASIBLE
+    assert model(limits).solve(WORK).outcome is SolveStatus.INFEASIBLE
     assert model(limits, "apart").solve(WORK).options is not None
 
 
@@ -138,7 +138,7 @@ def test_moves_that_are_needed(num_vms: int, amount: int) -> None:
     """The slack of the limit on moves is the number of VMs that have to move."""
     limits = at_night(num_vms, Rules(rule=(only("01:00"),), max_moves=1))
     answer = model(limits, giving=limits.moves).solve(WORK)
-    assert (answer.outcome, answer.slack) == (Outcome.OPTIMAL, amount)
+    assert (answer.outcome, answer.slack) == (SolveStatus.OPTIMAL, amount)
 
 
 def test_room_that_a_cap_lacks() -> None:
@@ -188,13 +188,13 @@ def test_a_model_that_is_too_large_is_not_built() -> None:
     made.too_large = len(made.size) * 48 > counting_model.MAX_VARIABLES
     assert not made.too_large
     made.too_large = True
-    assert made.solve(WORK).outcome is Outcome.UNKNOWN
+    assert made.solve(WORK).outcome is SolveStatus.UNKNOWN
 
 
 def test_without_work_nothing_is_known() -> None:
     """CP-SAT stops before it begins."""
     limits = at_night(4, Rules(rule=(only("01:00", "05:00"), Rule(name="cap", max_concurrent=2))))
-    assert model(limits).solve(0.0).outcome in (Outcome.UNKNOWN, Outcome.OPTIMAL, Outcome.FEASIBLE)
+    assert model(limits).solve(0.0).outcome in (SolveStatus.UNKNOWN, SolveStatus.OPTIMAL, SolveStatus.FEASIBLE)
     assert model(limits).num_constraints > 0
 
 
@@ -223,7 +223,7 @@ def test_it_is_a_relaxation_of_every_schedule(data: st.DataObject) -> None:
     options = [np.array(one) for one in itertools.product((46, 2, 10), repeat=3)]
     possible = any(not broken_limits(limits, one, kept) for one in options)
     answer = CountingModel(limits, kept, np.arange(3)).solve(WORK)
-    assert (answer.outcome is Outcome.INFEASIBLE) is not possible
+    assert (answer.outcome is SolveStatus.INFEASIBLE) is not possible
     if answer.options is not None:
         assert not broken_limits(limits, answer.options, kept)
 
@@ -232,11 +232,11 @@ def test_unplanned_items_take_places() -> None:
     """A policy of two VMs holds one item that nobody plans: only one of two VMs can come."""
     found = inventory([policy("p", "v", 46), policy("q", "v", 2, items_reported=1)], [("web", "p"), ("web", "p")])
     settings_ = {"max_vms_per_policy": 2, "max_policies_per_vault": 2, "edit": False}
-    for names, outcome in ((["vm0", "vm1"], Outcome.INFEASIBLE), (["vm0"], Outcome.OPTIMAL)):
+    for names, outcome in ((["vm0", "vm1"], SolveStatus.INFEASIBLE), (["vm0"], SolveStatus.OPTIMAL)):
         rules = [Rule(name=name, where={"name": name}, allow=only("01:00").allow) for name in names]
         limits = limits_of(Problem(found, Rules(rule=tuple(rules), policies=settings_), flat_risk(2)))
         answer = model(limits).solve(WORK)
-        assert (answer.outcome is Outcome.INFEASIBLE) == (outcome is Outcome.INFEASIBLE)
+        assert (answer.outcome is SolveStatus.INFEASIBLE) == (outcome is SolveStatus.INFEASIBLE)
 
 
 def test_groups_keep_policies_over_their_limit_apart() -> None:
@@ -247,4 +247,4 @@ def test_groups_keep_policies_over_their_limit_apart() -> None:
     assert model(limits_of(made)).solve(WORK).options is not None
     joins = Rule(name="joins", where={"name": "vm3"}, allow=only("23:00").allow)
     rules = Rules(rule=(joins,), policies=settings_)
-    assert model(limits_of(replace(made, rules=rules))).solve(WORK).outcome is Outcome.INFEASIBLE
+    assert model(limits_of(replace(made, rules=rules))).solve(WORK).outcome is SolveStatus.INFEASIBLE

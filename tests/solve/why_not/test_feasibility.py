@@ -7,7 +7,7 @@ import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import broken_limits
 from optimizer.solve.problem.limits import Limit, Limits
 from optimizer.solve.why_not.feasibility import SHARE_PER_QUESTION, Budget, Feasibility, any_schedule
@@ -39,7 +39,7 @@ def test_today_is_the_answer_if_it_keeps_the_limits() -> None:
     """No VM has to move."""
     limits = limits_of(Rules(max_moves=0))
     answer = Feasibility(limits, Budget(10.0)).check(limits.all)
-    assert answer.outcome is Outcome.FEASIBLE
+    assert answer.outcome is SolveStatus.FEASIBLE
     assert answer.options is not None and answer.options.tolist() == [46, 46, 46]
 
 
@@ -48,7 +48,7 @@ def test_vms_without_an_option_show_that_limits_contradict_each_other() -> None:
     limits = limits_of(Rules(rule=WINDOWS))
     feasibility = Feasibility(limits, Budget(10.0))
     answer = feasibility.check(limits.all)
-    assert answer.outcome is Outcome.INFEASIBLE
+    assert answer.outcome is SolveStatus.INFEASIBLE
     assert answer.vms.tolist() == [0, 1]
     free = feasibility.check(kept_but(limits, "late"))
     assert free.options is not None and free.options.tolist() == [2, 2, 2]
@@ -59,7 +59,7 @@ def test_more_vms_have_to_move_than_may() -> None:
     limits = limits_of(Rules(rule=(only("01:00"),), max_moves=2))
     budget = Budget(10.0)
     answer = Feasibility(limits, budget).check(limits.all)
-    assert answer.outcome is Outcome.INFEASIBLE
+    assert answer.outcome is SolveStatus.INFEASIBLE
     assert answer.vms.tolist() == [0, 1, 2]
     assert budget.work == 10.0
 
@@ -68,7 +68,7 @@ def test_a_cap_that_the_window_has_no_room_for() -> None:
     """Two windows at once, and one may be."""
     limits = limits_of(Rules(rule=(only("01:00"), Rule(name="cap", where={"service": "a"}, max_concurrent=1))))
     answer = Feasibility(limits, Budget(10.0)).check(limits.all)
-    assert answer.outcome is Outcome.INFEASIBLE
+    assert answer.outcome is SolveStatus.INFEASIBLE
     assert answer.vms.tolist() == [0, 1]
 
 
@@ -76,7 +76,7 @@ def test_a_cap_that_the_day_has_no_room_for_is_shown_by_counting() -> None:
     """Ten windows of five half hours do not fit into a day of 48, one at a time; no model is built."""
     limits = limits_of(Rules(rule=(Rule(name="cap", max_concurrent=1),)), "a" * 10)
     budget = Budget(10.0)
-    assert Feasibility(limits, budget).check(limits.all).outcome is Outcome.INFEASIBLE
+    assert Feasibility(limits, budget).check(limits.all).outcome is SolveStatus.INFEASIBLE
     assert budget.work == 10.0
 
 
@@ -91,29 +91,29 @@ def test_only_vms_in_the_way_are_moved() -> None:
 
 @pytest.mark.parametrize(
     ("rules", "outcome"),
-    [((CAP,), Outcome.FEASIBLE), ((only("01:00"), CAP), Outcome.INFEASIBLE)],
+    [((CAP,), SolveStatus.FEASIBLE), ((only("01:00"), CAP), SolveStatus.INFEASIBLE)],
     ids=["a cap that can hold", "a cap that cannot"],
 )
-def test_what_was_shown_is_not_asked_again(rules: tuple[Rule, ...], outcome: Outcome) -> None:
+def test_what_was_shown_is_not_asked_again(rules: tuple[Rule, ...], outcome: SolveStatus) -> None:
     """A smaller set of what can hold, and a larger set of what cannot, need no further work; others do."""
     limits = limits_of(Rules(rule=rules, max_moves=3), "aaa")
     budget = Budget(50.0)
     feasibility = Feasibility(limits, budget)
     first, then = frozenset(limits.all), kept_but(limits, "max_moves")
-    if outcome is Outcome.INFEASIBLE:
+    if outcome is SolveStatus.INFEASIBLE:
         first, then = then, first
     assert feasibility.check(first).outcome is outcome
     assert budget.work < 50.0
     budget.work = 0.0
     assert feasibility.check(then).outcome is outcome
-    assert Feasibility(limits, budget).check(then).outcome is Outcome.UNKNOWN
+    assert Feasibility(limits, budget).check(then).outcome is SolveStatus.UNKNOWN
 
 
 def test_without_work_a_question_that_needs_a_model_stays_open() -> None:
     """A cap of one for three VMs of a service is neither kept today nor refuted by counting."""
     limits = limits_of(Rules(rule=(Rule(name="cap", max_concurrent=1),)), "aaa")
-    assert Feasibility(limits, Budget(0.0)).check(limits.all).outcome is Outcome.UNKNOWN
-    assert Feasibility(limits, Budget(10.0, deadline=0.0)).check(limits.all).outcome is Outcome.UNKNOWN
+    assert Feasibility(limits, Budget(0.0)).check(limits.all).outcome is SolveStatus.UNKNOWN
+    assert Feasibility(limits, Budget(10.0, deadline=0.0)).check(limits.all).outcome is SolveStatus.UNKNOWN
 
 
 def test_a_witness_answers_for_all_limits_that_it_keeps() -> None:
@@ -121,7 +121,7 @@ def test_a_witness_answers_for_all_limits_that_it_keeps() -> None:
     limits = limits_of(Rules(rule=(only("01:00"),), max_moves=1))
     feasibility = Feasibility(limits, Budget(0.0))
     feasibility.witness(limits.instance.today)
-    assert feasibility.check(kept_but(limits, "only 01:00")).outcome is Outcome.FEASIBLE
+    assert feasibility.check(kept_but(limits, "only 01:00")).outcome is SolveStatus.FEASIBLE
     assert names(feasibility.holding(frozenset([limits.moves]))) == names(kept_but(limits, "only 01:00"))
     assert feasibility.holding(frozenset(limits.all)) == frozenset(limits.all)
 
@@ -205,7 +205,7 @@ def test_any_schedule_of_a_search() -> None:
     found = any_schedule(possible, Search(effort=50))
     assert isinstance(found, np.ndarray)
     assert not broken_limits(possible, found)
-    assert any_schedule(limits_of(Rules(rule=WINDOWS)), Search(effort=50)) is Outcome.INFEASIBLE
+    assert any_schedule(limits_of(Rules(rule=WINDOWS)), Search(effort=50)) is SolveStatus.INFEASIBLE
 
 
 class TestBudget:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import LimitKind, Limits
 from optimizer.solve.why_not.counting_model import CountingModel
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
@@ -43,7 +43,7 @@ def traders(
     return Problem(found, Rules(rule=rules, policies=most), flat_risk(len(homes)), max_writes=writes)
 
 
-def answer(problem: Problem, *dropped: LimitKind) -> Outcome:
+def answer(problem: Problem, *dropped: LimitKind) -> SolveStatus:
     """Whether all limits but some can hold."""
     limits = Limits(problem.instance(), problem.restrictions, problem.rules)
     kept = [limit for limit in limits.all if limit.kind not in dropped]
@@ -53,13 +53,13 @@ def answer(problem: Problem, *dropped: LimitKind) -> Outcome:
 @pytest.mark.parametrize(
     ("writes", "vault", "outcome"),
     [
-        pytest.param(0, 3, Outcome.INFEASIBLE, id="the swap needs a new policy"),
-        pytest.param(1, 3, Outcome.FEASIBLE, id="a new policy is allowed"),
-        pytest.param(1, 2, Outcome.INFEASIBLE, id="in a full vault, the swap edits both policies"),
-        pytest.param(2, 2, Outcome.FEASIBLE, id="two edits are allowed"),
+        pytest.param(0, 3, SolveStatus.INFEASIBLE, id="the swap needs a new policy"),
+        pytest.param(1, 3, SolveStatus.FEASIBLE, id="a new policy is allowed"),
+        pytest.param(1, 2, SolveStatus.INFEASIBLE, id="in a full vault, the swap edits both policies"),
+        pytest.param(2, 2, SolveStatus.FEASIBLE, id="two edits are allowed"),
     ],
 )
-def test_two_full_policies_trade_their_vms(writes: int, vault: int, outcome: Outcome) -> None:
+def test_two_full_policies_trade_their_vms(writes: int, vault: int, outcome: SolveStatus) -> None:
     """Each policy holds one VM, and each VM has to go where the other is: one creation, or two edits."""
     assert answer(traders([A, B], [[B], [A]], limit=1, vault=vault, writes=writes)) is outcome
 
@@ -67,29 +67,31 @@ def test_two_full_policies_trade_their_vms(writes: int, vault: int, outcome: Out
 def test_an_edited_policy_brings_no_place_for_a_swap() -> None:
     """Two VMs take their policy along to B; two others would still have to trade places between full policies."""
     trade = [[B], [B], [B], [A], [A], [B]]
-    assert answer(traders([A, A, A, A, B, B], trade, limit=2, vault=3)) is Outcome.INFEASIBLE
-    assert answer(traders([A, A, A, A, B, B], trade, limit=2, vault=4)) is Outcome.FEASIBLE
+    assert answer(traders([A, A, A, A, B, B], trade, limit=2, vault=3)) is SolveStatus.INFEASIBLE
+    assert answer(traders([A, A, A, A, B, B], trade, limit=2, vault=4)) is SolveStatus.FEASIBLE
     whole = [[B], [B], [B], [A, B], [A], [A, B]]
-    assert answer(traders([A, A, A, A, B, B], whole, limit=2, vault=3)) is Outcome.FEASIBLE
+    assert answer(traders([A, A, A, A, B, B], whole, limit=2, vault=3)) is SolveStatus.FEASIBLE
 
 
 def test_a_policy_that_leaves_takes_its_free_place_away() -> None:
     """VM 2 takes its half empty policy from A to C, so VMs 0 and 3 have no place left to trade through."""
     homes = [A, A, A, B, B]
-    assert answer(traders(homes, [[B], [A], [A], [A], [B]], limit=2, vault=3)) is Outcome.FEASIBLE
-    assert answer(traders(homes, [[B], [A], [C], [A], [B]], limit=2, vault=3)) is Outcome.INFEASIBLE
+    assert answer(traders(homes, [[B], [A], [A], [A], [B]], limit=2, vault=3)) is SolveStatus.FEASIBLE
+    assert answer(traders(homes, [[B], [A], [C], [A], [B]], limit=2, vault=3)) is SolveStatus.INFEASIBLE
 
 
 def test_a_policy_that_arrives_brings_its_free_place() -> None:
     """VM 0 takes its half empty policy from A to C, where VMs 1 and 3 trade through the free place."""
-    assert answer(traders([A, B, B, C, C], [[C], [C], [B], [B], [C]], limit=2, vault=3)) is Outcome.FEASIBLE
-    assert answer(traders([A, A, B, B, C, C], [[A], [C], [C], [B], [B], [C]], limit=2, vault=3)) is Outcome.INFEASIBLE
+    assert answer(traders([A, B, B, C, C], [[C], [C], [B], [B], [C]], limit=2, vault=3)) is SolveStatus.FEASIBLE
+    assert (
+        answer(traders([A, A, B, B, C, C], [[A], [C], [C], [B], [B], [C]], limit=2, vault=3)) is SolveStatus.INFEASIBLE
+    )
 
 
 def test_a_vm_that_leaves_makes_room() -> None:
     """The policy at C has a place, and only VM 0 may take it, so that VM 2 can follow; otherwise both are stuck."""
     homes = [A, A, B, B, C]
-    assert answer(traders(homes, [[B], [A], [A], [B], [C]], limit=2, vault=3)) is Outcome.INFEASIBLE
+    assert answer(traders(homes, [[B], [A], [A], [B], [C]], limit=2, vault=3)) is SolveStatus.INFEASIBLE
     problem = traders(homes, [[B, C], [A], [A], [B], [C]], limit=2, vault=3)
     limits = Limits(problem.instance(), problem.restrictions, problem.rules)
     model = CountingModel(limits, limits.all, np.arange(5))
@@ -105,10 +107,10 @@ def test_a_vm_that_leaves_makes_room() -> None:
 def test_without_the_limit_of_policies_only_creations_are_counted() -> None:
     """In a full vault, the swap takes two edits; if the vault could grow, one write would do."""
     swap = traders([A, B], [[B], [A]], limit=1, vault=2, writes=1)
-    assert answer(swap) is Outcome.INFEASIBLE
-    assert answer(swap, LimitKind.POLICIES_PER_VAULT) is Outcome.FEASIBLE
-    assert answer(replace(swap, max_writes=0), LimitKind.POLICIES_PER_VAULT) is Outcome.INFEASIBLE
-    assert answer(replace(swap, max_writes=0), LimitKind.POLICY_WRITES) is Outcome.FEASIBLE
+    assert answer(swap) is SolveStatus.INFEASIBLE
+    assert answer(swap, LimitKind.POLICIES_PER_VAULT) is SolveStatus.FEASIBLE
+    assert answer(replace(swap, max_writes=0), LimitKind.POLICIES_PER_VAULT) is SolveStatus.INFEASIBLE
+    assert answer(replace(swap, max_writes=0), LimitKind.POLICY_WRITES) is SolveStatus.FEASIBLE
 
 
 def test_a_witness_without_an_order_of_writes_says_nothing_of_writes() -> None:
@@ -118,9 +120,9 @@ def test_a_witness_without_an_order_of_writes_says_nothing_of_writes() -> None:
     feasibility = Feasibility(limits, Budget(100.0))
     feasibility.witness(np.array([B, A, A, B]))
     kept = [limit for limit in limits.all if limit.kind is not LimitKind.POLICIES_PER_VAULT]
-    assert feasibility.check(kept).outcome is Outcome.INFEASIBLE
+    assert feasibility.check(kept).outcome is SolveStatus.INFEASIBLE
     few = [limit for limit in kept if limit.kind is not LimitKind.POLICY_WRITES]
-    assert feasibility.check(few).outcome is Outcome.FEASIBLE
+    assert feasibility.check(few).outcome is SolveStatus.FEASIBLE
 
 
 def test_vms_outside_the_model_might_make_room() -> None:
@@ -155,4 +157,4 @@ def test_answers_are_those_of_every_schedule_and_every_order_of_writes(data: st.
         policies = problem.rules.policies.model_copy(update={"max_policies_per_vault": 100})
         relaxed = replace(relaxed, rules=problem.rules.model_copy(update={"policies": policies}))
     possible = any(obvious_feasible(relaxed, options) for options in every_schedule(relaxed))
-    assert answer(problem, *dropped) is (Outcome.FEASIBLE if possible else Outcome.INFEASIBLE)
+    assert answer(problem, *dropped) is (SolveStatus.FEASIBLE if possible else SolveStatus.INFEASIBLE)

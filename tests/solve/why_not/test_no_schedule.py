@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.limits import Limit, LimitKind
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import Conflict
@@ -223,9 +223,11 @@ class TestNames:
     def test_a_diagnosis_without_conflicts_is_unknown(self) -> None:
         """Ways out may be known all the same."""
         way_out = Relaxation((Change(Limit("cap", LimitKind.RULE)),), Effect(1, 2, 3, 4, 5))
-        unknown = self.names().answer(Diagnosis(Outcome.UNKNOWN, (), (way_out,)), [])
+        unknown = self.names().answer(Diagnosis(SolveStatus.UNKNOWN, (), (way_out,)), [])
         assert (unknown.status, len(unknown.relaxations), unknown.complete) == ("unknown", 1, False)
-        found = Diagnosis(Outcome.INFEASIBLE, (Conflict((Limit("cap", LimitKind.RULE),), (1,)),), (), complete=True)
+        found = Diagnosis(
+            SolveStatus.INFEASIBLE, (Conflict((Limit("cap", LimitKind.RULE),), (1,)),), (), complete=True
+        )
         proven = self.names().answer(found, [("hourly",)])
         assert (proven.status, proven.complete) == ("infeasible", True)
         assert proven.conflicts[0].circumstances == ("hourly",)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.solve.effort.search_settings import Search
-from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import breaches
 from optimizer.solve.problem.cost import is_feasible
 from optimizer.solve.problem.instance import Instance, WriteLimit
@@ -244,7 +244,7 @@ def test_there_is_always_a_way_out_that_is_one(problem: Problem, work: float) ->
     limits, broken = limits_of(problem), broken_by_every_schedule(problem)
     everything = set(names_of(limits.all))
     found = diagnose(limits, free, Budget(work))
-    assert found.outcome is not Outcome.INFEASIBLE or not can_hold(broken, everything)
+    assert found.outcome is not SolveStatus.INFEASIBLE or not can_hold(broken, everything)
     assert found.relaxations or can_hold(broken, everything)
     for one in found.relaxations:
         names = {change.limit.name for change in one.changes}
@@ -255,7 +255,7 @@ def test_there_is_always_a_way_out_that_is_one(problem: Problem, work: float) ->
 
 def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
     """A problem with a schedule has no diagnosis to speak of."""
-    assert diagnosis_of(nightly(Rules())) == Diagnosis(Outcome.FEASIBLE)
+    assert diagnosis_of(nightly(Rules())) == Diagnosis(SolveStatus.FEASIBLE)
 
 
 @pytest.mark.thorough
@@ -273,8 +273,8 @@ def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: b
         assert can_hold(broken, everything - names)
         assert not any(can_hold(broken, everything - (names - {name})) for name in names)
         relaxed = loosened(limits, one.changes)
-        assert Feasibility(relaxed, Budget(20.0)).check(relaxed.all).outcome is Outcome.FEASIBLE
-    if found.outcome is Outcome.INFEASIBLE:
+        assert Feasibility(relaxed, Budget(20.0)).check(relaxed.all).outcome is SolveStatus.FEASIBLE
+    if found.outcome is SolveStatus.INFEASIBLE:
         single = {one.changes[0].limit.name for one in found.relaxations if len(one.changes) == 1}
         changeable = [limit.name for limit in limits.all if limit.can_change]
         assert single == {name for name in changeable if can_hold(broken, everything - {name})}
