@@ -10,9 +10,10 @@ from pydantic import Field
 from optimizer.documents.together_document import ServiceTogether
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.frames import frame_of
-from optimizer.model.html_table import MOST_ROWS, counted, html_table, html_view, name_of
+from optimizer.model.html_table import MOST_ROWS, html_table, html_view, name_of
 from optimizer.model.inventory import Inventory
 from optimizer.model.occupancy import weighted_overlaps
+from optimizer.model.phrases import counted
 from optimizer.model.strict import StrictModel
 
 if TYPE_CHECKING:  # importing polars takes time, which reading an audit does not need

@@ -21,8 +21,9 @@ from optimizer.documents.toward_document import Toward
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.frames import frame_of
-from optimizer.model.html_table import MOST_ROWS, Cell, counted, html_table, html_view, name_of
+from optimizer.model.html_table import MOST_ROWS, Cell, html_table, html_view, name_of
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import counted
 from optimizer.model.policy_names import states_start
 from optimizer.model.raw import mapping, word
 from optimizer.model.rules import Rules

@@ -18,6 +18,7 @@ from optimizer.estate import Estate, open_estate
 from optimizer.files import Location, RemotePath, is_url, save_file
 from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
+from optimizer.model.phrases import count_vms, some_of
 from optimizer.model.timegrid import format_start
 
 _SHOWN = 3
@@ -187,15 +188,10 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
 
 def _of_vms(names: Sequence[ArmId], one: str, several: str) -> str:
     """Clause about some VMs that differ; empty without VMs."""
-    if len(names) == 1:
-        return f"1 VM {one} ({names[0].name})"
-    return f"{len(names):,} VMs {several} ({_named(names)})" if names else ""
-
-
-def _named(vm_ids: Sequence[ArmId]) -> str:
-    """Names of the first VMs, and the number of further VMs."""
-    more = f" and {len(vm_ids) - _SHOWN:,} more" if len(vm_ids) > _SHOWN else ""
-    return ", ".join(vm_id.name for vm_id in vm_ids[:_SHOWN]) + more
+    if not names:
+        return ""
+    shown = some_of([vm_id.name for vm_id in names], _SHOWN)
+    return f"{count_vms(names)} {one if len(names) == 1 else several} ({shown})"
 
 
 def _short(fingerprint: str) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer.estate.document import EstateDocument, read_document
 from optimizer.files import Location, locate, seen_by_workers
-from optimizer.model.html_table import MOST_ROWS, counted, html_table, html_view
+from optimizer.model.html_table import MOST_ROWS, html_table, html_view
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import counted
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 
 if TYPE_CHECKING:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from optimizer.errors import DataError
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
+from optimizer.model.phrases import some_of
 
 _NAMED = 5
 """Maximum number of VMs that a message lists."""
@@ -38,7 +39,9 @@ def find_vm(wanted: str, names: Mapping[ArmId, str]) -> ArmId | None:
         return known
     named = [vm_id for vm_id, name in names.items() if Caseless(name) == wanted]
     if len(named) > 1:
-        raise DataError(f"{wanted!r} is the name of {len(named)} VMs; give the ARM id of one: {_some(named)}")
+        raise DataError(
+            f"{wanted!r} is the name of {len(named)} VMs; give the ARM id of one: {some_of(named, _NAMED)}"
+        )
     return named[0] if named else None
 
 
@@ -49,9 +52,4 @@ def no_such_vm(wanted: str, names: Iterable[str]) -> DataError:
         return DataError(f"no VM has the name or ARM id {wanted!r}: the estate contains no VM")
     if near := difflib.get_close_matches(wanted, known, n=3):
         return DataError(f"no VM has the name or ARM id {wanted!r}; did you mean {' or '.join(map(repr, near))}?")
-    return DataError(f"no VM has the name or ARM id {wanted!r}; the estate contains {_some(known)}")
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return DataError(f"no VM has the name or ARM id {wanted!r}; the estate contains {some_of(known, _NAMED)}")

@@ -56,11 +56,6 @@ def html_view(title: str, sentences: Sequence[str], *tables: str, notes: Sequenc
     return f"<div>{head}{text}{''.join(tables)}{folded}</div>"
 
 
-def counted(number: int, singular: str, plural: str) -> str:
-    """A number with its noun, such as ``1 VM moves`` or ``2 VMs move``."""
-    return f"{number:,} {singular if number == 1 else plural}"
-
-
 def name_of(arm_id: str) -> str:
     """Last part of an ARM id; a plain name stays as it is."""
     return ArmId(arm_id).name

@@ -1,4 +1,4 @@
-"""Phrases that several messages use: lists of names, with the number of those that are left out."""
+"""Phrases that several messages use: numbers with their nouns, and lists of names, shortened if they are long."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
+def counted(number: int, singular: str, plural: str) -> str:
+    """A number with its noun, such as ``1 VM moves`` or ``2 VMs move``."""
+    return f"{number:,} {singular if number == 1 else plural}"
+
+
 def count_vms(vms: Sized) -> str:
     """Number of VMs, as text."""
-    return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
+    return counted(len(vms), "VM", "VMs")
 
 
-def some_of(vms: Sequence[str]) -> str:
-    """The first names, and the number of further ones."""
-    return ", ".join(vms[:VMS_NAMED]) + (f" and {len(vms) - VMS_NAMED:,} more" if len(vms) > VMS_NAMED else "")
+def some_of(names: Sequence[str], most: int = VMS_NAMED) -> str:
+    """The first names, at most ``most`` of them, and the number of further ones: ``a, b, c and 4 more``."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from optimizer.model.frames import frame_of
-from optimizer.model.html_table import Cell, counted, html_table, html_view
+from optimizer.model.html_table import Cell, html_table, html_view
+from optimizer.model.phrases import counted
 from optimizer.model.strict import StrictModel
 from optimizer.whatif.figures import Figures, Noticed, PlanFigures
 

@@ -16,7 +16,7 @@ from optimizer.intake.vm_list.vm_columns import REQUIRED, Columns, read_columns
 from optimizer.intake.vm_list.vm_line import VmRow, read_row
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
-from optimizer.model.html_table import counted
+from optimizer.model.phrases import counted
 from optimizer.model.raw import id_of
 from optimizer.ports import Resource
 

@@ -16,6 +16,7 @@ from optimizer.files import is_url
 from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import count_vms, counted
 from optimizer.model.timegrid import parse_start
 from optimizer.solve import Near
 
@@ -84,8 +85,8 @@ class EarlierPlan:
         if not items or any(item.vm_id in self.starts for item in items):
             return
         raise DataError(
-            f"{self.source.file} (--from) is a plan of another estate: it plans {_vms(len(self.starts))} of "
-            f"{self.estate}, and none of them is among the {_vms(len(items))} of {estate.path}; give an earlier plan "
+            f"{self.source.file} (--from) is a plan of another estate: it plans {count_vms(self.starts)} of "
+            f"{self.estate}, and none of them is among the {count_vms(items)} of {estate.path}; give an earlier plan "
             f"of {estate.path}, or leave out --from"
         )
 
@@ -95,11 +96,7 @@ class EarlierPlan:
         shared = [entry for entry in entries if entry.vm in self.starts]
         kept = sum(parse_start(entry.start) == self.starts[entry.vm] for entry in shared)
         said = (
-            f"{kept:,} of {_vms(len(shared))} {'starts' if kept == 1 else 'start'} as in {self.source.file} (--from)"
+            f"{kept:,} of {count_vms(shared)} {'starts' if kept == 1 else 'start'} as in {self.source.file} (--from)"
         )
         others = len(entries) - len(shared)
-        return f"{said}, which does not have the other {_vms(others)}" if others else said
-
-
-def _vms(number: int) -> str:
-    return "1 VM" if number == 1 else f"{number:,} VMs"
+        return f"{said}, which does not have the other {counted(others, 'VM', 'VMs')}" if others else said

@@ -9,6 +9,7 @@ import numpy as np
 from optimizer.documents import Expectation
 from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import count_vms, counted, some_of
 from optimizer.risk import Forecast, RiskTable
 
 GAIN_WORTH_A_NOTE = 0.1
@@ -104,7 +105,7 @@ def notes_on_chance(table: RiskTable, forecast: Forecast, expected: Expectation 
     credited = int((hopeful & table.credited).sum())
     if credited == int(hopeful.sum()):
         return []
-    but = f"apart from the {_vms(credited)} whose gains are counted, " if credited else ""
+    but = f"apart from the {counted(credited, 'VM', 'VMs')} whose gains are counted, " if credited else ""
     note = (
         f"{but}the expected change is due to chance: it is what the moves would have changed in these "
         f"{repetition.num_days:,} days. Where busy hours do not repeat, moves change the risk by 0 on average"
@@ -117,12 +118,7 @@ def _hopeful(table: RiskTable) -> BoolArray:
     return np.asarray(table.own & (table.today - table.risk.min(axis=1) > GAIN_WORTH_A_NOTE))
 
 
-def _vms(count: int) -> str:
-    return "1 VM" if count == 1 else f"{count:,} VMs"
-
-
 def _named(names: Sequence[str], one: str, many: str) -> str:
     """Number of VMs with the first names and a verb: ``4 VMs (a, b, c and 1 more) have``."""
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    count = f"1 VM ({names[0]})" if len(names) == 1 else f"{len(names):,} VMs ({', '.join(names[:_SHOWN])}{more})"
+    count = f"{count_vms(names)} ({some_of(names, _SHOWN)})"
     return f"{count} {one if len(names) == 1 else many}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from optimizer.documents import HistorySource
-from optimizer.model.html_table import counted
+from optimizer.model.phrases import counted
 from optimizer.model.rules import Prices
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from optimizer.documents import Change, Expectation
-from optimizer.model.html_table import counted
+from optimizer.model.phrases import counted
 from optimizer.plan.audits.broken_rules import breaks_of_standing
 from optimizer.plan.audits.rule_scope import notes_on_scope
 from optimizer.plan.case import Case

@@ -9,6 +9,7 @@ from optimizer.arm import policy_of
 from optimizer.documents import Change, EditPolicy, PlanDocument, ReassignItem
 from optimizer.estate import EstateDocument
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
+from optimizer.model.phrases import some_of
 from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules
 
@@ -91,10 +92,9 @@ def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:
     emptied = sorted(name for key, name in names.items() if left[key] <= 0)
     if not emptied:
         return []
-    more = f" and {len(emptied) - _SHOWN:,} more" if len(emptied) > _SHOWN else ""
     have, them = ("policy has", "it") if len(emptied) == 1 else ("policies have", "them")
     note = (
-        f"{len(emptied):,} {have} no VM left after this plan: {', '.join(emptied[:_SHOWN])}{more}. A plan never "
+        f"{len(emptied):,} {have} no VM left after this plan: {some_of(emptied, _SHOWN)}. A plan never "
         "deletes a policy, because 'rollback' may need it. When you no longer want to roll back, delete "
         f"{them} in the portal, or keep {them} for later plans"
     )

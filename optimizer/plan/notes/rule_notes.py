@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from optimizer.documents import Change
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import count_vms, some_of
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
@@ -85,12 +86,11 @@ def notes_on_raised_risk(inventory: Inventory, rules: Rules, raised: Mapping[int
     if not raised:
         return []
     worst = sorted(raised, key=lambda row: (-raised[row], row))
-    named = [f"{inventory.vm(inventory.items[row]).name} (+{raised[row]:.2f})" for row in worst[:RAISED_NAMED]]
-    more = f" and {len(raised) - RAISED_NAMED:,} more" if len(raised) > RAISED_NAMED else ""
-    vms, their = ("1 VM", "its") if len(raised) == 1 else (f"{len(raised):,} VMs", "their")
+    named = [f"{inventory.vm(inventory.items[row]).name} (+{raised[row]:.2f})" for row in worst]
+    their = "its" if len(raised) == 1 else "their"
     note = (
-        f"the windows of the rules leave {vms} only starts at which {their} risk grows by more than "
-        f"{rules.max_risk_increase:g}, the default of max_risk_increase: {', '.join(named)}{more}; write "
+        f"the windows of the rules leave {count_vms(raised)} only starts at which {their} risk grows by more than "
+        f"{rules.max_risk_increase:g}, the default of max_risk_increase: {some_of(named, RAISED_NAMED)}; write "
         "max_risk_increase in the rules to enforce a limit"
     )
     return [note]

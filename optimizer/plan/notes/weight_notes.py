@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import counted
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rules
 from optimizer.model.weights import item_weights
@@ -21,15 +22,11 @@ def notes_on_weights(inventory: Inventory, rules: Rules) -> Iterator[str]:
         beaten = int((matching & (weights > rule.weight)).sum())
         if counts and rule.weight != 1:
             yield (
-                f"rule {rule.name!r}: at-risk backups and overlaps of {_vms(counts)} count {rule.weight:g} times; "
-                "costs include this, plain figures do not"
+                f"rule {rule.name!r}: at-risk backups and overlaps of {counted(counts, 'VM', 'VMs')} count "
+                f"{rule.weight:g} times; costs include this, plain figures do not"
             )
         if beaten:
             yield (
-                f"the weight {rule.weight:g} of rule {rule.name!r} does not count for {_vms(beaten)}, because another "
-                "rule gives a larger weight"
+                f"the weight {rule.weight:g} of rule {rule.name!r} does not count for {counted(beaten, 'VM', 'VMs')}, "
+                "because another rule gives a larger weight"
             )
-
-
-def _vms(count: int) -> str:
-    return "1 VM" if count == 1 else f"{count:,} VMs"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizer.documents import BrokenRule, IdleRule
+from optimizer.model.phrases import some_of
 from optimizer.report.formats import plural, short_id
 from optimizer.report.table import Column, Table, count, prose, text
 
@@ -27,7 +28,7 @@ def broken_rules_table(broken: Sequence[BrokenRule], most: int) -> Table:
         text("key", lambda rule: ", ".join(rule.demands)),
         count("VMs", lambda rule: len(rule.vms)),
         count("fixed", lambda rule: rule.never_written),
-        prose("which", lambda rule: _names(rule.vms), share=3),
+        prose("which", lambda rule: some_of([short_id(vm) for vm in rule.vms], MOST_NAMES), share=3),
     )
     title, note = "Rules that today's schedule breaks", "fixed: VMs that no plan may move"
     return Table.of(title, columns, broken, most=most, note=note)
@@ -69,8 +70,3 @@ def rules_kept(broken: Sequence[BrokenRule] | None, num_rules: int, num_idle: in
     if not num_idle:
         return "today's schedule keeps every rule"
     return f"today's schedule keeps the {plural(tested, 'rule')} that {'has' if tested == 1 else 'have'} an effect"
-
-
-def _names(vms: Sequence[str]) -> str:
-    shown = ", ".join(short_id(vm) for vm in vms[:MOST_NAMES])
-    return f"{shown} and {len(vms) - MOST_NAMES:,} more" if len(vms) > MOST_NAMES else shown

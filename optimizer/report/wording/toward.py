@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optimizer.documents import RuleToward, Toward
+from optimizer.model.phrases import counted
 from optimizer.report.formats import plural
 from optimizer.report.table import Column, Table, count, prose
 
@@ -21,7 +22,7 @@ def toward_sentence(toward: Toward, max_moves: int | None) -> str:
 
 
 def _violations(count: int) -> str:
-    return "1 VM" if count == 1 else f"{count:,} VMs"
+    return counted(count, "VM", "VMs")
 
 
 def toward_table(toward: Toward) -> Table:
