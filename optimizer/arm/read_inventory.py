@@ -102,7 +102,7 @@ def _why_unusable(resource: Resource) -> str:
 
 
 def _describe(resource: Resource, kind: str, number: int) -> str:
-    """What to call a resource in a message: by its id, or else its name, or else its position."""
+    """Description of a resource for a message: its id, or else its name, or else its position."""
     called = id_of(resource) or text(mapping(resource).get("name"))
     return f"{kind} {called!r}" if called else f"{kind} {number} of the estate"
 

@@ -1,4 +1,4 @@
-"""Reads load and backup jobs from Log Analytics workspaces, where metrics and vaults lack them."""
+"""Reads load and backup jobs that metrics and vaults lack from Log Analytics workspaces."""
 
 from __future__ import annotations
 

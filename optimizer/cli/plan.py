@@ -190,7 +190,7 @@ def stopped_without_plan() -> Iterator[None]:
 
 
 def _summary_json(plan: PlanDocument) -> str:
-    """The summary, and beside its figures the moves curve and what became of a history, where they were asked for."""
+    """The summary as JSON, with the moves curve and the state of the history if they were requested."""
     import json
 
     content = plan.summary.model_dump(mode="json")

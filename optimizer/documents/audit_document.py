@@ -235,7 +235,7 @@ class ClockChange(StrictModel):
 
 
 class Audit(StrictModel):
-    """What is wrong today; every list has the worst first.
+    """Audit of today's schedule; every list has the worst entries first.
 
     ``broken_rules`` and ``history`` are None if they were not asked for; ``broken_rules`` also without rules.
     ``num_rules`` counts the rules that were looked at. ``idle_rules`` have no effect on this estate, so keeping them

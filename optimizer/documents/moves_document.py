@@ -67,7 +67,7 @@ class MovesPoint(StrictModel):
 
 
 class MovesCurve(StrictModel):
-    """Points with ascending numbers of moves: today's schedule first, where it keeps the rules, the cheapest last.
+    """Points by number of moves: today's schedule first, if it keeps the rules, and the cheapest schedule last.
 
     Parameters
     ----------

@@ -299,20 +299,20 @@ class EstateReference(StrictModel):
 
 
 class HistorySource(StrictModel):
-    """A journal or a plan that was given as history, and what it told.
+    """A journal or a plan that was given as history, with the moves found in it.
 
     Parameters
     ----------
     file
         Its name, without the folder.
     moves
-        VMs that it moved; of a plan, VMs that it wanted to move.
+        Number of VMs that a journal moved, or that a plan would move.
     in_force
-        Those that no rollback has taken back; of a plan, those that start today when it wanted them to.
+        Number of these VMs that no rollback returned; for a plan, that start today at their planned time.
     known_before
-        Of a plan: VMs of the estate beside these that it took for moved when it was made.
+        For a plan: number of other VMs of the estate that it counted as recently moved when it was made.
     recent
-        VMs that count as moved in the last ``prices.recent_days`` days by what it tells.
+        Number of VMs that it shows as moved in the last ``prices.recent_days`` days.
     """
 
     file: str
@@ -324,7 +324,7 @@ class HistorySource(StrictModel):
 
 
 class EarlierPlanSource(StrictModel):
-    """The plan that a search began at.
+    """The earlier plan that a search started from.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ class EarlierPlanSource(StrictModel):
 
 
 class Settings(StrictModel):
-    """What else the plan depends on.
+    """Settings that the plan depends on besides its rules and its estate.
 
     Parameters
     ----------
@@ -347,11 +347,11 @@ class Settings(StrictModel):
         Share of the possible improvement that the search could leave open. Omitted from plan.json at 0, so that
         plans without it stay readable.
     history
-        What was given as history and what of it was found in force; nothing where none was given.
+        Journals and plans given as history, with the moves that are still in force; empty by default.
     recently_moved
         Day of the last move, by the VM's id, of the VMs whose move was priced with ``prices.move_recent``.
     earlier
-        Plan that the search began at, where one was given.
+        Earlier plan that the search started from; None by default.
     """
 
     seed: int
@@ -364,7 +364,7 @@ class Settings(StrictModel):
 
 
 class PlanDocument(StrictModel):
-    """A plan, whole: what was asked, what comes out, what is to be changed and in which order.
+    """A complete plan: its input, its schedule and figures, and its changes in order.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ class Problem(Statement):
         return price_limits(self.limits, options, num_rounds=rounds, seed=seed)
 
     def stability(self, solved: Solved, cost: float, tolerance: float) -> Stability:
-        """What the bound shows about every schedule that costs at most ``1 + tolerance`` times the optimum.
+        """Starts that are proven for every schedule that costs at most ``1 + tolerance`` times the optimum.
 
         Parameters
         ----------

@@ -54,7 +54,7 @@ class Composer:
     estate, case
         The estate, and the case that was solved.
     settings
-        What else the plan depends on.
+        Settings that the plan depends on besides its rules and its estate.
     path
         Path at which the plan will be written.
     began

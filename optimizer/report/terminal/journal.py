@@ -217,7 +217,7 @@ def _why(record: _Trouble) -> str:
 
 
 def _left(runs: Sequence[_Run], state: JournalState, path: Path | None, sheet: Sheet) -> Iterator[RenderableType]:
-    """What is left to do; nothing if the last run ended and left nothing."""
+    """Open ends of the last run; nothing if it ended and left nothing to do."""
     texts = [
         f"write {number} ({VERBS[state.intents[number].kind]} {state.intents[number].name}) was begun and its end is "
         "not known: --resume checks Azure first and writes only what is missing"
