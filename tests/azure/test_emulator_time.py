@@ -15,7 +15,7 @@ from optimizer.azure.emulator_time import emulator_time, parse_time
 from optimizer.emulator import Emulator
 from optimizer.errors import CloudError
 from optimizer.model.clock import FasterClock, VirtualClock
-from optimizer.rollout import ledger_of
+from optimizer.rollout import read_only
 from optimizer.rollout.session.ledger import CountedWrite
 from tests.azure.clouds import cloud_document
 
@@ -61,12 +61,12 @@ def test_an_emulator_of_normal_speed_leaves_the_clock_of_the_machine(machine: Vi
 def test_each_emulator_has_a_ledger_of_its_own(machine: VirtualClock, emulator: Emulator, tmp_path: Path) -> None:
     """A client of an emulator uses its clock and a ledger of its own; its writes do not count in Azure."""
     write = CountedWrite(at=machine.now(), vault_id="/v")
-    ledger_of(AzureCloud(clock=machine, state_folder=tmp_path)).add(write)
+    read_only(AzureCloud(clock=machine, state_folder=tmp_path)).ledger.add(write)
     with Emulator.of_estate(cloud_document(1, subscriptions=1, vaults=1), clock=machine) as other:
         for one in (emulator, other):
             cloud = connect(emulator=one.endpoint, ca_file=one.ca_file, clock=machine)
             assert cloud.clock.now() == one.state.clock.now()
-            ledger = ledger_of(replace(cloud, state_folder=tmp_path))
+            ledger = read_only(replace(cloud, state_folder=tmp_path)).ledger
             assert ledger.since(machine.now() - timedelta(days=1)) == ()
             ledger.add(write)
     assert len(list((tmp_path / "emulators").iterdir())) == 2

@@ -347,5 +347,5 @@ def subclasses(parent: type[OptimizerError]) -> Iterator[type[OptimizerError]]:
 
 def import_everything() -> None:
     """Import the modules that define errors, so that their classes are known."""
-    for name in ("plan.errors", "solve.why_not.no_schedule"):
+    for name in ("errors", "solve.why_not.no_schedule"):
         importlib.import_module(f"optimizer.{name}")

@@ -76,7 +76,7 @@ def parse(words: tuple[str, ...]) -> None:
     click.UsageError
         An unknown command or option, a missing argument, or a value that is not allowed.
     """
-    with click.Context(cli, info_name="backup-optimizer") as context:
+    with click.Context(cli, info_name="backup-optimizer", **cli.context_settings) as context:
         name, command, rest = cli.resolve_command(context, list(words))
         assert command is not None
         command.make_context(name, rest, parent=context)

@@ -170,7 +170,7 @@ def test_questions_on_the_estate(planner: Path) -> None:
     asked = [words for words in commands(PLANNING) if words not in NOT_RUN]
     assert len(asked) > 5
     for words in asked:
-        expect_success(*words)
+        expect_success(*words, "--effort", "1")  # as typed, --sensitivity alone takes a quarter of a minute
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,9 @@ def test_the_round_on_an_emulator(month: Month) -> None:
     assert month.emulator.writes
 
 
-@pytest.mark.parametrize(("page", "instead"), [(README, {}), (PLANNING, {"processes=8": "processes=2"}), (PYTHON, {})])
+@pytest.mark.parametrize(
+    ("page", "instead"), [(README, {"count=20": "count=2"}), (PLANNING, {"processes=8": "processes=2"}), (PYTHON, {})]
+)
 def test_python_that_plans(planner: Path, page: Path, instead: dict[str, str]) -> None:
     """The Python blocks of the pages run on the planner's own files."""
     assert (planner / "estate").is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from optimizer.risk.table import RiskTable
 
 
 class FussyError(Exception):
-    """An error that pickle writes but cannot read."""
+    """An error that cannot be sent: pickle cannot write its lock, and could not read it without both arguments."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"{what} because {why}")
+        # Missing arguments alone are not enough where Distributed is loaded: its tblib reads such errors.
+        self.lock = threading.Lock()
 
 
 def double(task: int) -> int:
