@@ -88,7 +88,7 @@ def explain_invalid_input(properties: Mapping[str, Any], sent_at: datetime) -> s
     broken = violations(properties, sent_at)
     if broken:
         return "the body that was sent breaks a rule of Azure Backup: " + "; ".join(
-            f"{one} (source: {one.source})" for one in broken
+            f"{violation} (source: {violation.source})" for violation in broken
         )
     return (
         f"the body that was sent breaks none of the {len(policy_body_rows())} rules of Azure Backup that are known "

@@ -99,8 +99,8 @@ def _from_set(vm: Vm, source: str) -> _Claim | None:
         return None
     kind = source.replace("_", " ")
     group = set_id.key.partition("/subscriptions/")[2].partition("/providers/")[0]
-    place = group.replace("/resourcegroups/", "/")
-    return _Claim(f"{kind} {set_id.key}", ArmId(set_id.rstrip("/")).name, f"{kind}, {place}")
+    location = group.replace("/resourcegroups/", "/")
+    return _Claim(f"{kind} {set_id.key}", ArmId(set_id.rstrip("/")).name, f"{kind}, {location}")
 
 
 def _named(service: str) -> _Claim:

@@ -328,7 +328,7 @@ def _show_limits(
         write_report(made, estate, page, prices, zone)
         screen.remark(f"report: {page}")
     screen.show(
-        render_limits(prices), json.dumps({"limits": [one.model_dump(mode="json") for one in prices]}, indent=1)
+        render_limits(prices), json.dumps({"limits": [price.model_dump(mode="json") for price in prices]}, indent=1)
     )
 
 

@@ -288,14 +288,15 @@ class Audit(StrictModel):
         ]
         services = [
             (
-                name_of(one.service), one.vms, one.overlaps_per_month, one.peak_concurrency, one.peak_at,
-                one.at_risk_per_month,
+                name_of(service.service), service.vms, service.overlaps_per_month, service.peak_concurrency,
+                service.peak_at, service.at_risk_per_month,
             )
-            for one in self.services[:MOST_ROWS]
+            for service in self.services[:MOST_ROWS]
         ]  # fmt: skip
         busy = f"{counted(totals.busy_vms, 'VM is', 'VMs are')} often busy when the backup starts."
         broken = [
-            f"{counted(len(one.vms), 'VM breaks', 'VMs break')} rule {one.rule!r}." for one in self.broken_rules or ()
+            f"{counted(len(found.vms), 'VM breaks', 'VMs break')} rule {found.rule!r}."
+            for found in self.broken_rules or ()
         ]
         columns = ("service", "VMs", "overlapping snapshots", "worst half hour", "first at (UTC)", "at-risk backups")
         return html_view(

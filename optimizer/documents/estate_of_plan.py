@@ -131,7 +131,7 @@ def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocum
 
     VMs that have been added to an edited policy since are left out; the comparison with Azure finds and reports them.
     """
-    before = {one.object_id: one.before for one in back.objects}
+    before = {changed.object_id: changed.before for changed in back.objects}
     known = {entry.vm for entry in plan.schedule}
     edited = {change.policy_id for change in plan.changes if isinstance(change, EditPolicy)}
 
@@ -140,10 +140,10 @@ def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocum
         return policy_of(properties) in edited and source_vm(properties) not in known
 
     def restored(resources: tuple[Resource, ...], collection: str) -> tuple[Resource, ...]:
-        there = {id_of(one): one for one in resources if not is_newcomer(one)}
+        current = {id_of(resource): resource for resource in resources if not is_newcomer(resource)}
         ours = {key: state for key, state in before.items() if key.above(collection)}
-        merged: dict[ArmId, Resource | None] = {**there, **ours}
-        return tuple(one for one in merged.values() if one is not None)
+        merged: dict[ArmId, Resource | None] = {**current, **ours}
+        return tuple(resource for resource in merged.values() if resource is not None)
 
     return document.model_copy(
         update={

@@ -147,8 +147,10 @@ class Explanation(StrictModel):
     def _repr_html_(self) -> str:
         """Present, proposed and next-best starts with their costs, for a notebook."""
         options = [("today", self.today), ("plan", self.proposed)]
-        options += [(f"alternative {number}", one) for number, one in enumerate(self.alternatives, start=1)]
-        rows = [(what, one.start, one.risk, one.windows_met, one.difference.total) for what, one in options]
+        options += [(f"alternative {number}", option) for number, option in enumerate(self.alternatives, start=1)]
+        rows = [
+            (what, option.start, option.risk, option.windows_met, option.difference.total) for what, option in options
+        ]
         return html_view(
             f"{name_of(self.vm)}, {name_of(self.service)}, {self.recurrence}",
             [

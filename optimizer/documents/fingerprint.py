@@ -143,8 +143,8 @@ class _Check:
     def _reassignment(self, change: ReassignItem, vault: VaultId) -> None:
         item, target, today = ItemId.parse(change.item_id), PolicyId.parse(change.policy_id), change.policy_today_id
         vm = VmId.parse(change.vm)
-        for place in (item.vault, target.vault):
-            _require(place.text == vault.text, f"{change.item_id} would leave vault {vault}")
+        for parent in (item.vault, target.vault):
+            _require(parent.text == vault.text, f"{change.item_id} would leave vault {vault}")
         resource = self._items.get(item.text)
         if resource is None:
             raise ValueError(f"{item} is not in the estate")

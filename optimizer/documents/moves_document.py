@@ -104,7 +104,7 @@ class MovesCurve(StrictModel):
         KeyError
             The curve has no such point.
         """
-        for one in self.points:
-            if one.max_moves == max_moves:
-                return one
+        for point in self.points:
+            if point.max_moves == max_moves:
+                return point
         raise KeyError(max_moves)

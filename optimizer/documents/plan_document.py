@@ -456,8 +456,16 @@ class PlanDocument(StrictModel):
         moved = [entry for entry in self.schedule if entry.start != entry.start_today]
         moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
         rows = [
-            (name_of(one.vm), name_of(one.service), one.start_today, one.start, one.timezone, one.risk_today, one.risk)
-            for one in moved[:MOST_ROWS]
+            (
+                name_of(entry.vm),
+                name_of(entry.service),
+                entry.start_today,
+                entry.start,
+                entry.timezone,
+                entry.risk_today,
+                entry.risk,
+            )
+            for entry in moved[:MOST_ROWS]
         ]
         columns = ("VM", "service", "today", "plan", "zone", "at risk today", "at risk in the plan")
         moves = html_table(columns, rows, total=len(moved)) if moved else ""

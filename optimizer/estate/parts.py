@@ -149,13 +149,13 @@ def _find_remote_rows(folder: RemotePath, parts: Sequence[EstateFile], key: str)
 def _find_local_rows(folder: Path, parts: Sequence[EstateFile], key: str) -> list[pl.DataFrame]:
     _require_whole(folder, parts)
     files = [pl.scan_parquet(folder / part.path) for part in parts]
-    places = (_place(names, key) for names in _names(folder, parts))
-    return pl.collect_all([_one_row(file, place) for file, place in zip(files, places, strict=True)])
+    rows = (_place(names, key) for names in _names(folder, parts))
+    return pl.collect_all([_one_row(file, row) for file, row in zip(files, rows, strict=True)])
 
 
-def _one_row(frame: pl.LazyFrame, place: int | None) -> pl.LazyFrame:
-    """The row at a place; no row if the place is None."""
-    return frame.head(0) if place is None else frame.slice(place, 1)
+def _one_row(frame: pl.LazyFrame, row: int | None) -> pl.LazyFrame:
+    """One row of a frame, by its number; no row if the number is None."""
+    return frame.head(0) if row is None else frame.slice(row, 1)
 
 
 def _require_whole(folder: Location, parts: Sequence[EstateFile]) -> None:
@@ -201,8 +201,8 @@ def _place(names: pl.Series, key: str) -> int | None:
 def _find_row(folder: RemotePath, part: EstateFile, key: str) -> pl.DataFrame:
     """Row of one VM in a part that is read by URL."""
     content = _read_bytes(folder, part)
-    place = _place(pl.read_parquet(content, columns=["vm"])["vm"], key)
-    return _one_row(pl.scan_parquet(content), place).collect()
+    row = _place(pl.read_parquet(content, columns=["vm"])["vm"], key)
+    return _one_row(pl.scan_parquet(content), row).collect()
 
 
 def _unreadable(folder: Location, exc: BaseException) -> EstateError:

@@ -47,8 +47,10 @@ class ClashCounts:
         self._vms = [item.vm_id.name for item in inventory.items]
         accepted = [self._now.copy()]
         if tolerated is not None:
-            there = {item.vm_id: tolerated.policy(item).start for item in tolerated.items}
-            accepted.append([there.get(item.vm_id, self._now[row]) for row, item in enumerate(inventory.items)])
+            tolerated_starts = {item.vm_id: tolerated.policy(item).start for item in tolerated.items}
+            accepted.append(
+                [tolerated_starts.get(item.vm_id, self._now[row]) for row, item in enumerate(inventory.items)]
+            )
         self._accepted: list[_Starts] = list(zip(*accepted, strict=True))
         self._behind: list[Counter[_Starts]] = [Counter() for _ in range(len(self._gates))]
         for row in range(len(inventory.items)):
@@ -92,9 +94,11 @@ class ClashCounts:
     def describe(self, stand: Stand) -> str:
         """Description of a clash: the rule, and a VM with its start."""
         gate, start = stand
-        there = [vm for row, vm in enumerate(self._vms) if self._now[row] == start and gate in self.gates_of[row]]
-        others = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        who = there[0] + others if there else "what moves with it"
+        vms_at_start = [
+            vm for row, vm in enumerate(self._vms) if self._now[row] == start and gate in self.gates_of[row]
+        ]
+        others = f" and {len(vms_at_start) - 1} more" if len(vms_at_start) > 1 else ""
+        who = vms_at_start[0] + others if vms_at_start else "what moves with it"
         return f"rule {self._gates.name[gate]!r} would be broken: {who} at {format_start(start)}"
 
     def _put(self, row: int, start: int) -> None:
@@ -111,10 +115,12 @@ class ClashCounts:
 
     def _clashing(self, row: int, gate: int, start: int) -> Stand | None:
         gates = self._gates
-        for place in range(gates.gate_begin[gate], gates.gate_begin[gate + 1]):
-            clash, opponent = gates.clashes[gates.clash[place]], int(gates.opponent[place])
+        for entry in range(gates.gate_begin[gate], gates.gate_begin[gate + 1]):
+            clash, opponent = gates.clashes[gates.clash[entry]], int(gates.opponent[entry])
             for other, *accepted in self._behind[opponent]:
-                was = any(clash[mine, theirs] for mine, theirs in zip(self._accepted[row], accepted, strict=True))
-                if clash[start, other] and not was:
+                is_tolerated = any(
+                    clash[mine, theirs] for mine, theirs in zip(self._accepted[row], accepted, strict=True)
+                )
+                if clash[start, other] and not is_tolerated:
                     return opponent, other
         return None

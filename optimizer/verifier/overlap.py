@@ -38,7 +38,7 @@ def priced_probabilities(timing: SnapshotTiming) -> tuple[float, ...]:
     if timing.snapshot_minutes == 15 and not timing.delays:
         return (0.23, 0.1725, 0.115, 0.0575)
     exact = (*exact_probabilities(timing), 0.0)
-    return tuple(_lowest_line(exact, place) for place in range(len(exact) - 1))
+    return tuple(_lowest_line(exact, distance) for distance in range(len(exact) - 1))
 
 
 def _cells(timing: SnapshotTiming) -> dict[int, float]:

@@ -28,8 +28,8 @@ def check_policies(checked: Checked) -> Iterator[str]:
         yield from _check_policy_of(checked, row)
     yield from _check_sizes(checked)
     for vault_id in checked.after.vaults:
-        count, was = (inventory.policies_in_vault(vault_id) for inventory in (checked.after, checked.before))
-        if count > max(checked.rules.policies.max_policies_per_vault, was):
+        count, count_before = (inventory.policies_in_vault(vault_id) for inventory in (checked.after, checked.before))
+        if count > max(checked.rules.policies.max_policies_per_vault, count_before):
             yield f"vault {vault_id} holds {count} policies"
     for policy_id, policy in checked.before.policies.items():
         if checked.after.policies[policy_id].start != policy.start:

@@ -164,8 +164,8 @@ class SetRules:
         for one, other in product(members, repeat=2):
             if (one.number, other.number) not in neighbors or (one.left_alone and other.left_alone):
                 continue
-            was = tolerated is not None and self._is_too_late(rule, one, other, tolerated)
-            if not was and self._is_too_late(rule, one, other, starts):
+            is_tolerated = tolerated is not None and self._is_too_late(rule, one, other, tolerated)
+            if not is_tolerated and self._is_too_late(rule, one, other, starts):
                 yield (
                     f"rule {rule.name!r}: {_at(other, starts)} begins more than {rule.within:g} hours after "
                     f"{_at(one, starts)} has ended, against 'within'"
@@ -220,8 +220,8 @@ class SetRules:
     ) -> bool:
         if tolerated is None and one.left_alone and other.left_alone:
             return False
-        was = tolerated is not None and self._clash(one, other, tolerated, ordered=ordered)
-        return not was and self._clash(one, other, starts, ordered=ordered)
+        is_tolerated = tolerated is not None and self._clash(one, other, tolerated, ordered=ordered)
+        return not is_tolerated and self._clash(one, other, starts, ordered=ordered)
 
     def _clash(self, one: _Member, other: _Member, starts: Sequence[int | None], *, ordered: bool) -> bool:
         start, other_start = starts[one.row], starts[other.row]

@@ -22,8 +22,8 @@ def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:
     """Whether ``where`` selects a VM for a rule and no set of ``except`` exempts it."""
     if not rule.where.matches(vm, vault, frequency):
         return False
-    for one in rule.exempt:
-        criteria = Selector(name=one) if isinstance(one, str) else one
+    for exemption in rule.exempt:
+        criteria = Selector(name=exemption) if isinstance(exemption, str) else exemption
         if criteria.matches(vm, vault, frequency):
             return False
     return True

@@ -200,10 +200,10 @@ class WindowClock:
 
 def _near(begin: datetime, end: datetime, spans: Sequence[Span]) -> Iterator[Span]:
     """Spans that may overlap an interval: those that open before its end, and at most two days before its begin."""
-    place = bisect_left(spans, (begin - timedelta(days=2), begin))
-    while place < len(spans) and spans[place][0] < end:
-        yield spans[place]
-        place += 1
+    number = bisect_left(spans, (begin - timedelta(days=2), begin))
+    while number < len(spans) and spans[number][0] < end:
+        yield spans[number]
+        number += 1
 
 
 def _covered(begin: datetime, end: datetime, spans: Sequence[Span]) -> bool:

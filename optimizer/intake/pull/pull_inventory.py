@@ -360,7 +360,7 @@ def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, cl
             found.failures.append(PullFailure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
             closed |= subscriptions
             return []
-    return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]
+    return [vm for subscription in sorted(subscriptions) for vm in _list_vms(source, {subscription}, found, closed)]
 
 
 def place_of(vm: Resource | None, vm_id: ArmId, vault_location: str) -> tuple[str, str, str]:

@@ -191,10 +191,10 @@ class Template:
 
 def _format(pattern: object, *arguments: object) -> str:
     def value(match: re.Match[str]) -> str:
-        place = int(match[1])
-        if place >= len(arguments):
-            raise TemplateError(f"format() lacks argument {{{place}}}")
-        return str(arguments[place])
+        number = int(match[1])
+        if number >= len(arguments):
+            raise TemplateError(f"format() lacks argument {{{number}}}")
+        return str(arguments[number])
 
     return re.sub(r"\{(\d{1,4})\}", value, str(pattern))
 
@@ -218,12 +218,12 @@ class _Expression:
         self._place = 0
 
     def _split(self, text: str) -> list[tuple[str, str]]:
-        tokens, place = [], 0
-        while text[place:].strip():
-            match = _TOKEN.match(text, place)
+        tokens, position = [], 0
+        while text[position:].strip():
+            match = _TOKEN.match(text, position)
             if match is None:
                 raise self._fault()
-            place = match.end()
+            position = match.end()
             kind = ("text", "number", "name", "sign")[(match.lastindex or 1) - 1]
             tokens.append((kind, match[match.lastindex or 1]))
         return tokens

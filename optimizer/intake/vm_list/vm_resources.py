@@ -89,8 +89,8 @@ def _vm(row: VmRow) -> Resource:
     if row.availability_set:
         properties["availabilitySet"] = {"id": row.availability_set}
     tags = {**row.tags, **({SERVICE_TAG: row.service} if row.service else {})}
-    place = {"location": row.location} if row.location else {}
-    return {"id": row.vm, "name": row.name, **place, "tags": tags, "properties": properties}
+    location = {"location": row.location} if row.location else {}
+    return {"id": row.vm, "name": row.name, **location, "tags": tags, "properties": properties}
 
 
 def _policy(row: VmRow, folder: str, policy_id: ArmId) -> Resource:

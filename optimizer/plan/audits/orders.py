@@ -53,8 +53,8 @@ def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray) -> Iter
             continue
         gaps = second.begins[both] - first.ends[both]
         largest = second.begins_at_most[both] - first.ends_at_least[both]
-        place = int(gaps.argmin() if gaps.min() < 0 else largest.argmax())
-        ends, begins = first.ends[both[place]], second.begins[both[place]]
+        worst = int(gaps.argmin() if gaps.min() < 0 else largest.argmax())
+        ends, begins = first.ends[both[worst]], second.begins[both[worst]]
         yield OrderGap(
             rule=rule.name,
             group=group,
@@ -62,8 +62,8 @@ def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray) -> Iter
             second=set_as_toml(rule.order[later]),
             ends=format_minute(int(ends) % MINUTES_PER_DAY),
             begins=format_minute(int(begins) % MINUTES_PER_DAY),
-            hours=round(float(gaps[place]) / 60, 2),
-            hours_most=round(float(largest[place]) / 60, 9),
+            hours=round(float(gaps[worst]) / 60, 2),
+            hours_most=round(float(largest[worst]) / 60, 9),
             within=rule.within,
         )
 

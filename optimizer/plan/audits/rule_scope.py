@@ -62,7 +62,7 @@ def _without_effect(inventory: Inventory, rules: Rules, stays: BoolArray) -> Ite
 def notes_on_scope(inventory: Inventory, rules: Rules, stays: BoolArray) -> list[str]:
     """Notes for the reader of a plan on which VMs the rules apply to."""
     idle = idle_rules(inventory, rules, stays)
-    notes = [f"rule {one.rule!r} has no effect on this estate: {one.why}" for one in idle]
+    notes = [f"rule {unused.rule!r} has no effect on this estate: {unused.why}" for unused in idle]
     return [*notes, *notes_on_parts(inventory, rules, stays)]
 
 

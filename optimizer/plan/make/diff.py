@@ -148,7 +148,7 @@ def _worth_cloning(diff: Diff, inventory: Inventory, max_policies: int) -> list[
 
 def _is_as_good(diff: Diff, other: Diff) -> bool:
     """Whether changes take as many policy writes as others, and leave as few items without an order."""
-    writes, expected = (one.count("create_policy") + one.count("edit_policy") for one in (diff, other))
+    writes, expected = (changes.count("create_policy") + changes.count("edit_policy") for changes in (diff, other))
     return writes == expected and len(diff.stuck) <= len(other.stuck)
 
 
@@ -360,8 +360,8 @@ def _along_trails(draft: _Draft, moves: list[PlannedMove]) -> list[PlannedMove]:
         (row,) = move.rows
         cell = id(draft.family_of[row])
         trails.append(Move(row, None if move.source in over else (cell, move.before), (cell, move.after)))
-    place = {row: number for number, row in enumerate(order_of_moves(trails, _room_by_start(draft, over)))}
-    return sorted(moves, key=lambda move: place.get(move.rows[0], len(moves)))
+    rank = {row: number for number, row in enumerate(order_of_moves(trails, _room_by_start(draft, over)))}
+    return sorted(moves, key=lambda move: rank.get(move.rows[0], len(moves)))
 
 
 def _room_by_start(draft: _Draft, over: Container[ArmId]) -> Counter[Hashable]:

@@ -170,7 +170,7 @@ def predict_change(case: Case, options: IntArray, seed: int) -> Expectation | No
 def _broken_today(case: Case) -> tuple[str, ...]:
     """Rules that today's schedule breaks, those with the most VMs first; immovable VMs do not count."""
     found = find_broken_rules(case.inventory, case.problem)
-    return tuple(one.rule for one in found if len(one.vms) > one.never_written)
+    return tuple(broken.rule for broken in found if len(broken.vms) > broken.never_written)
 
 
 def _round(value: float) -> float:

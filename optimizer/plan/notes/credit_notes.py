@@ -49,7 +49,7 @@ def notes_on_credit(inventory: Inventory, table: RiskTable, forecast: Forecast) 
     without = _hopeful(table) & ~table.credited
     if not forecast.repetition.is_proven or not without.any():
         return []
-    names = [inventory.vm(item).name for item, one in zip(inventory.items, without, strict=True) if one]
+    names = [inventory.vm(item).name for item, is_without in zip(inventory.items, without, strict=True) if is_without]
     note = (
         f"{_named(names, 'is', 'are')} credited with no gain in risk: on days held out of the history, the start that "
         f"looked best was no better than today's; {'it' if len(names) == 1 else 'they'} may move only to spread "

@@ -28,8 +28,9 @@ def why_none_is_planned(inventory: Inventory) -> list[str]:
 def _notes_on_items(inventory: Inventory, left_unsaid: frozenset[str] = EXPECTED) -> Iterator[str]:
     by_reason: defaultdict[tuple[bool, str], dict[str, str]] = defaultdict(dict)
     for item in (*inventory.items, *inventory.idle_items):
-        told = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)  # policy_notes reports the latter
-        if item.unwritable and not told:
+        # policy_notes reports items with REFUSED
+        is_expected = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)
+        if item.unwritable and not is_expected:
             by_reason[item.runs, item.unwritable][item.vm_id] = inventory.vm(item).name
     twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}
     for (runs, reason), vms in by_reason.items():
@@ -45,7 +46,7 @@ def _vms(names: Sequence[str]) -> str:
 
 
 def _notes_on_resources(inventory: Inventory) -> Iterator[str]:
-    left_out = [f"{one.what}: {one.reason}" for one in inventory.left_out]
+    left_out = [f"{resource.what}: {resource.reason}" for resource in inventory.left_out]
     if left_out:
         more = f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
         count = "1 resource" if len(left_out) == 1 else f"{len(left_out):,} resources"

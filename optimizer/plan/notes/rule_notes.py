@@ -41,7 +41,9 @@ def notes_on_rpo(inventory: Inventory, rules: Rules, movable: npt.NDArray[np.boo
         rows = np.flatnonzero(matching_items(inventory, rule) & movable).tolist()
         recurrences = [inventory.policy(inventory.items[row]).recurrence for row in rows]
         counts = Counter(
-            (one.least_rpo, _evenly_spaced(one)) for one in recurrences if one.least_rpo > rule.rpo_hours * 60
+            (recurrence.least_rpo, _evenly_spaced(recurrence))
+            for recurrence in recurrences
+            if recurrence.least_rpo > rule.rpo_hours * 60
         )
         if counts:
             parts = "; ".join(_allowed_anyway(least, even, count) for (least, even), count in sorted(counts.items()))
@@ -155,9 +157,9 @@ def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArr
 def first_day_outside(ranges: Sequence[DateRange], begin: date) -> date | None:
     """First day from ``begin`` on that is in none of the ranges; None if there is no such day."""
     day = begin
-    for one in sorted(ranges, key=lambda one: one.first):
-        if day in one:
-            if one.last >= LAST_DAY:
+    for dates in sorted(ranges, key=lambda dates: dates.first):
+        if day in dates:
+            if dates.last >= LAST_DAY:
                 return None
-            day = one.last + timedelta(days=1)
+            day = dates.last + timedelta(days=1)
     return day

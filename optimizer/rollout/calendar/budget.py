@@ -112,8 +112,8 @@ class WriteBudgets:
 
     def of_policies(self, vault_id: ArmId) -> WriteBudget:
         """Budget of policy writes for a vault, which it may share with others of its subscription."""
-        place = shared_place(vault_id, self._scope)
-        return self._policies.setdefault(place, WriteBudget((self._writes_per_day, DAY_SECONDS)))
+        vault_or_subscription = shared_place(vault_id, self._scope)
+        return self._policies.setdefault(vault_or_subscription, WriteBudget((self._writes_per_day, DAY_SECONDS)))
 
     def of_items(self, vault_id: ArmId) -> WriteBudget:
         """Budget of assignments for a vault."""

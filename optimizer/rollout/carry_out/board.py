@@ -315,8 +315,8 @@ class Board:
         # Through the ledger, later runs stay away from the vault or subscription as well.
         if attempt.holds in {"lane", "subscription"} and attempt.wait_seconds:
             vault_id = step.write.vault_id
-            place = subscription_of(vault_id) if attempt.holds == "subscription" else vault_id
-            self._carrier.session.stay_away(place, attempt.wait_seconds, attempt.reason)
+            closed_id = subscription_of(vault_id) if attempt.holds == "subscription" else vault_id
+            self._carrier.session.stay_away(closed_id, attempt.wait_seconds, attempt.reason)
         if attempt.holds in {"write", "operation"}:
             lane.write_met_trouble(step.write.number, attempt, now)
         elif attempt.holds:

@@ -189,7 +189,7 @@ class Ledger:
         return LedgerCounts(
             policy_writes=tuple((write.at, write.vault_id) for write in self.since(since)),
             item_writes=tuple((write.at, write.vault_id) for write in self.since(since, "item")),
-            closed_until={vault: one.closed_until for vault, one in closed.items() if one is not None},
+            closed_until={vault: closure.closed_until for vault, closure in closed.items() if closure is not None},
         )
 
     @contextmanager

@@ -61,8 +61,8 @@ class Session(Generic[ServiceT_co]):
         """
         if not isinstance(exc, ThrottledError) or not exc.retry_after_seconds:
             return False
-        place = subscription_of(vault_id) if is_for_subscription(exc) else vault_id
-        self.stay_away(place, exc.retry_after_seconds, str(exc))
+        closed_id = subscription_of(vault_id) if is_for_subscription(exc) else vault_id
+        self.stay_away(closed_id, exc.retry_after_seconds, str(exc))
         return True
 
     def stay_away(self, place: ArmId, seconds: float, reason: str) -> None:
