@@ -54,7 +54,10 @@ class Clashes:
         return np.stack(self._matrices) if self._matrices else none
 
     def stacked_hours(self) -> FloatArray | None:
-        """Hours that ``within`` has to allow for every matrix; see :class:`~optimizer.model.set_constraints.Gates`."""
+        """Hours that ``within`` has to allow for every matrix.
+
+        See :class:`~optimizer.model.set_constraints.SetConstraints`.
+        """
         hours = np.stack(self._hours) if self._hours else None
         return None if hours is None or np.isnan(hours).all() else hours
 

@@ -17,7 +17,7 @@ from optimizer.model.timegrid import NUM_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Gates:
+class SetConstraints:
     """Options of one VM that exclude options of another, as ``separate`` and ``order`` demand.
 
     A *gate* is one side of one rule, restricted to VMs of one pattern; these VMs are *behind* the gate. An option of a
@@ -55,10 +55,10 @@ class Gates:
         return len(self.name)
 
 
-def no_gates(num_vms: int = 0) -> Gates:
+def no_gates(num_vms: int = 0) -> SetConstraints:
     """Gates of an instance whose rules demand none; ``num_vms`` may be omitted for an instance without VMs."""
     none = np.zeros(0, dtype=np.int64)
-    return Gates(
+    return SetConstraints(
         np.zeros(num_vms + 1, dtype=np.int64),
         none,
         np.zeros(1, dtype=np.int64),
@@ -69,7 +69,9 @@ def no_gates(num_vms: int = 0) -> Gates:
     )
 
 
-def gates_between(inventory: Inventory, rules: Rules, stays: BoolArray, *, while_applying: bool = False) -> Gates:
+def gates_between(
+    inventory: Inventory, rules: Rules, stays: BoolArray, *, while_applying: bool = False
+) -> SetConstraints:
     """Build the gates of the rules that keep sets of VMs apart or in order.
 
     Every earlier set of ``order`` comes before every later one, also on days on which no set between them runs. A VM
@@ -123,10 +125,10 @@ class _GateBuilder:
                 self._gates_of_vm[row].append(gate_of[side])
         return gate_of[side]
 
-    def gates(self) -> Gates:
+    def gates(self) -> SetConstraints:
         """All gates, as flat arrays."""
         pairs = np.array(list(chain.from_iterable(self._opponents)), dtype=np.int64).reshape(-1, 2)
-        return Gates(
+        return SetConstraints(
             vm_begin=_begins(self._gates_of_vm),
             vm_gate=np.array(list(chain.from_iterable(self._gates_of_vm)), dtype=np.int64),
             gate_begin=_begins(self._opponents),

@@ -11,7 +11,7 @@ import numpy as np
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.inventory import Policy
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency
 from optimizer.solve.problem.cost import is_feasible, policy_counts, policy_writes, row_costs
 from optimizer.solve.problem.executable import extra_writes
@@ -150,7 +150,7 @@ def with_gates(random: Random, instance: Instance) -> Instance:
     behind = side >= 0
     return replace(
         instance,
-        gates=Gates(
+        gates=SetConstraints(
             vm_begin=np.append(0, np.cumsum(behind)).astype(np.int64),
             vm_gate=side[behind].astype(np.int64),
             gate_begin=np.array([0, 1, 2]),

@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates, gates_between, no_gates
+from optimizer.model.set_constraints import SetConstraints, gates_between, no_gates
 from optimizer.model.timegrid import Frequency, Recurrence
 from tests.solve.examples import SUNDAYS, WORKDAYS, inventory, policy
 
@@ -28,7 +28,7 @@ def nobody() -> np.ndarray:
     return np.zeros(5, dtype=np.bool_)
 
 
-def clashing(gates: Gates, v: int, w: int) -> np.ndarray:
+def clashing(gates: SetConstraints, v: int, w: int) -> np.ndarray:
     """Options of VM v (first axis) and of VM w that some pair of their gates excludes."""
     found = np.zeros((48, 48), dtype=np.bool_)
     mine, theirs = (gates.vm_gate[gates.vm_begin[vm] : gates.vm_begin[vm + 1]].tolist() for vm in (v, w))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optimizer.model.arrays import IntArray
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limit, Limits
@@ -33,7 +33,7 @@ def nightly(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> P
     return Problem(found, rules, flat_risk(num_vms) if risk is None else risk)
 
 
-def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:
+def limits_of(problem: Problem, gates: SetConstraints | None = None) -> Limits:
     """The limits of a problem, with gates that no rule has made yet."""
     instance = problem.instance()
     instance = instance if gates is None else replace(instance, gates=gates)
@@ -41,14 +41,14 @@ def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:
 
 
 def solved_again(
-    problem: Problem, changes: Sequence[Change], gates: Gates | None = None, near: IntArray | None = None
+    problem: Problem, changes: Sequence[Change], gates: SetConstraints | None = None, near: IntArray | None = None
 ) -> Effect | None:
     """Plan with the rules as they would be written then."""
     relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes, problem.inventory))
     return effect_of_plan(loosened(limits_of(relaxed, gates), changes).instance, Search(effort=2), near)
 
 
-def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np.ndarray) -> Gates:
+def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np.ndarray) -> SetConstraints:
     """Gates of rules (name, VM, VM) whose options clash as given; clash[t, u] of the first against the second."""
     vm_gate: list[list[int]] = [[] for _ in range(num_vms)]
     opponent, matrix = [], []
@@ -57,7 +57,7 @@ def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np
         vm_gate[second].append(2 * number + 1)
         opponent += [2 * number + 1, 2 * number]
         matrix += [0, 1]
-    return Gates(
+    return SetConstraints(
         vm_begin=np.cumsum([0, *map(len, vm_gate)]),
         vm_gate=np.array([h for gates in vm_gate for h in gates], dtype=np.int64),
         gate_begin=np.arange(2 * len(sides) + 1),
@@ -75,7 +75,7 @@ def apart() -> np.ndarray:
     return (distance < 5) | (distance > 43)
 
 
-def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> set[frozenset[str]]:
+def broken_by_every_schedule(problem: Problem, gates: SetConstraints | None = None) -> set[frozenset[str]]:
     """For each possible schedule the names of what it breaks, told from the rules alone; then without duplicates."""
     found, rules, num = problem.inventory, problem.rules, len(problem.inventory.items)
     today = [found.policy(item).start for item in found.items]
@@ -200,7 +200,7 @@ def contradictory(draw: st.DrawFn) -> Problem:
     )
 
 
-def gated(draw: st.DrawFn, num_vms: int = 2) -> Gates | None:
+def gated(draw: st.DrawFn, num_vms: int = 2) -> SetConstraints | None:
     """Perhaps a rule that keeps both VMs apart."""
     if not draw(st.booleans()):
         return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.set_constraints import Gates, no_gates
+from optimizer.model.set_constraints import SetConstraints, no_gates
 from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, Instance, OverlapRows, RowKind, WriteLimit
 
 NUM_STARTS = 48
@@ -78,7 +78,7 @@ class Shape:
     move_price: float = 0.0
     max_moves: int | None = None
     write_limits: tuple[WriteLimit, ...] = ()
-    gates: Gates | None = None
+    gates: SetConstraints | None = None
     cap_names: tuple[str, ...] = ("cap",)
 
 
@@ -201,11 +201,11 @@ def _rows(rows: Sequence[Row]) -> OverlapRows:
     )
 
 
-def apart(first: int, second: int, num_vms: int, clash: BoolArray, name: str = "apart") -> Gates:
+def apart(first: int, second: int, num_vms: int, clash: BoolArray, name: str = "apart") -> SetConstraints:
     """Gates of one rule that keeps two VMs apart: ``clash[t, u]`` says which starts of the two clash."""
     owners = sorted([(first, 0), (second, 1)])
     begin = [sum(v < w for v, _ in owners) for w in range(num_vms + 1)]
-    return Gates(
+    return SetConstraints(
         vm_begin=np.array(begin, dtype=np.int64),
         vm_gate=np.array([gate for _, gate in owners], dtype=np.int64),
         gate_begin=np.array([0, 1, 2]),

@@ -19,7 +19,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import BoolArray, IntArray
-from optimizer.model.set_constraints import Gates, no_gates
+from optimizer.model.set_constraints import SetConstraints, no_gates
 from optimizer.solve.effort.clock import SolveClock
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import FAMILIES, ScopedModel, Subproblem, add_gates, limited_solver
@@ -115,13 +115,13 @@ def _new_clashes(instance: Instance, options: IntArray) -> Iterator[tuple[int, i
             yield h, other
 
 
-def _behind(gates: Gates) -> Iterator[tuple[int, int]]:
+def _behind(gates: SetConstraints) -> Iterator[tuple[int, int]]:
     """Yield every VM with each gate that it is behind."""
     behind = np.repeat(np.arange(len(gates.vm_begin) - 1), np.diff(gates.vm_begin))
     yield from zip(behind.tolist(), gates.vm_gate.tolist(), strict=True)
 
 
-def _opponents(gates: Gates) -> Iterator[tuple[int, int, BoolArray]]:
+def _opponents(gates: SetConstraints) -> Iterator[tuple[int, int, BoolArray]]:
     """Yield every gate with each opponent, and their clash matrix."""
     for h in range(len(gates)):
         for entry in range(gates.gate_begin[h], gates.gate_begin[h + 1]):

@@ -43,7 +43,7 @@ class Arrays(NamedTuple):
     group_begin, group, group_limit
         Write limits that each key counts toward, and their maximum numbers of writes.
     vm_gate_begin, vm_gate, gate_begin, opponent, clash, clashes
-        See :class:`~optimizer.solve.problem.instance.Gates`.
+        See :class:`~optimizer.model.set_constraints.SetConstraints`.
     families
         Data that decides whether a schedule can be carried out; None for compiled code that does not need it.
     whole

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.executable import edits_and_creations, extra_writes
 from optimizer.solve.problem.instance import NO_CAP, Instance
@@ -251,7 +251,7 @@ def _policy_excess(instance: Instance, options: IntArray) -> tuple[IntArray, tup
     return np.flatnonzero(stuck), exceeded
 
 
-def gate_counts(gates: Gates, options: IntArray) -> IntArray:
+def gate_counts(gates: SetConstraints, options: IntArray) -> IntArray:
     """Number of VMs that shut each option of each gate; shape (H, 48)."""
     counts = np.zeros((len(gates), NUM_OPTIONS), dtype=np.int64)
     for v in np.flatnonzero(np.diff(gates.vm_begin)).tolist():

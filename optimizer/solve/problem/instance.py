@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.set_constraints import Gates, no_gates
+from optimizer.model.set_constraints import SetConstraints, no_gates
 
 NO_CAP = np.iinfo(np.int32).max
 """Value of ``OverlapRows.cap`` for a row without a cap."""
@@ -183,7 +183,7 @@ class Instance:
     vms_per_existing_policy: int
     cap_names: tuple[str, ...] = field(repr=False)
     write_limits: tuple[WriteLimit, ...] = ()
-    gates: Gates = field(default_factory=no_gates)
+    gates: SetConstraints = field(default_factory=no_gates)
     families: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
     """Cache that :func:`optimizer.solve.problem.executable.families_of` fills on its first call."""
 

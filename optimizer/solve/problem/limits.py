@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from optimizer.model.arrays import BoolArray
 from optimizer.model.rules import MOST_WITHIN_HOURS, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.instance import NO_CAP, Instance
 from optimizer.solve.problem.restrict import RISK_INCREASE, Restrictions
@@ -179,7 +179,7 @@ def limit_behind(restrictions: Restrictions, key: str) -> Limit:
     return Limit(key, LimitKind.MAX_RISK_INCREASE if key == RISK_INCREASE else LimitKind.FIXED)
 
 
-def clashes_of(gates: Gates, rule: str) -> BoolArray:
-    """Whether each entry of ``Gates.clash`` belongs to a rule."""
+def clashes_of(gates: SetConstraints, rule: str) -> BoolArray:
+    """Whether each entry of ``SetConstraints.clash`` belongs to a rule."""
     of_rule = np.array([name == rule for name in gates.name], dtype=np.bool_)
     return np.repeat(of_rule, np.diff(gates.gate_begin))

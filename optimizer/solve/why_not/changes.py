@@ -11,7 +11,7 @@ from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.exemptions import exempted
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.problem.instance import NO_CAP, ExistingPolicy, WriteLimit
 from optimizer.solve.problem.limits import Limit, LimitKind, Limits, clashes_of, limit_behind
@@ -155,7 +155,7 @@ def _loosened_options(limits: Limits, by_limit: Mapping[Limit, Change]) -> Restr
     return replace(restrictions, allowed=allowed, forbidden_by=forbidden, movable=movable)
 
 
-def _without(limits: Limits, dropped: set[Limit]) -> Gates:
+def _without(limits: Limits, dropped: set[Limit]) -> SetConstraints:
     """Gates that do not belong to dropped rules."""
     gates = limits.instance.gates
     stays = np.array([limit not in dropped for limit in limits.gate_limit], dtype=np.bool_)
@@ -167,7 +167,7 @@ def _without(limits: Limits, dropped: set[Limit]) -> Gates:
     per_vm = np.add.reduceat(np.append(of_vm, False).astype(np.int64), gates.vm_begin[:-1])
     per_vm[np.diff(gates.vm_begin) == 0] = 0
     per_gate = np.diff(gates.gate_begin)[stays]
-    return Gates(
+    return SetConstraints(
         vm_begin=np.concatenate([[0], np.cumsum(per_vm)]),
         vm_gate=number[gates.vm_gate[of_vm]],
         gate_begin=np.concatenate([[0], np.cumsum(per_gate)]),
@@ -179,7 +179,7 @@ def _without(limits: Limits, dropped: set[Limit]) -> Gates:
     )
 
 
-def _with_longer(gates: Gates, limits: Limits, by_limit: Mapping[Limit, Change]) -> Gates:
+def _with_longer(gates: SetConstraints, limits: Limits, by_limit: Mapping[Limit, Change]) -> SetConstraints:
     """Gates under longer ``within``."""
     for limit, change in by_limit.items():
         if change.to is None or gates.hours is None or limits.within(limit) is None:

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.moves.bounds import slopes_at
 from optimizer.solve.moves.curve import best_moves, farthest_from_chord, fewest_for, grid, never, trace_moves
@@ -251,7 +251,7 @@ def separated(instance: Instance) -> Instance:
     """VMs 0 and 1 must not stand at the same option."""
     clashes = np.eye(48, dtype=np.bool_)[None, :, :]
     ends = np.minimum(np.arange(instance.num_vms + 1), 2)
-    gates = Gates(
+    gates = SetConstraints(
         ends, np.array([0, 1]), np.array([0, 1, 2]), np.array([1, 0]), np.zeros(2, np.int64), clashes, ("a", "a")
     )
     return replace(instance, gates=gates)

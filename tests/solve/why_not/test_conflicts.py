@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.instance import WriteLimit
@@ -39,7 +39,7 @@ from tests.solve.conflict_examples import (
 from tests.solve.examples import HOURLY, Problem, flat_risk, inventory, only, policy
 
 
-def conflicts_of(problem: Problem, gates: Gates | None = None) -> list[Conflict]:
+def conflicts_of(problem: Problem, gates: SetConstraints | None = None) -> list[Conflict]:
     limits = limits_of(problem, gates)
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
     assert outcome is SolveStatus.INFEASIBLE

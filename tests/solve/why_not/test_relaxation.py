@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.set_constraints import Gates
+from optimizer.model.set_constraints import SetConstraints
 from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.exact.cpsat import SolveStatus
 from optimizer.solve.problem.breaches import breaches
@@ -263,7 +263,7 @@ def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
 @given(contradictory(), st.booleans())
 def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: bool) -> None:
     """Against brute force: dropping the limits of a way out does, dropping fewer does not, no single one is missed."""
-    gates: Gates | None = gates_between(2, [("apart", 0, 1)], apart()) if gated else None
+    gates: SetConstraints | None = gates_between(2, [("apart", 0, 1)], apart()) if gated else None
     limits = limits_of(problem, gates)
     broken = broken_by_every_schedule(problem, gates)
     found = diagnose(limits, free, Budget(20.0))
