@@ -32,13 +32,15 @@ class Wish:
     homes, targets
         Policy of each VM today, and its start in the end.
     limit
-        VMs that a policy holds.
+        Maximum number of VMs in a policy.
     room
-        Policies that may still be created.
+        Number of policies that may still be created.
     strangers
-        Items of each policy that nobody knows.
+        Number of unplanned items in each policy.
     pinned
         VMs that must not be written.
+    limit_of_new
+        Maximum number of VMs in a policy that is created or edited; ``limit`` if None.
     """
 
     starts: tuple[int, ...]
@@ -48,6 +50,12 @@ class Wish:
     room: int
     strangers: tuple[int, ...]
     pinned: frozenset[int] = frozenset()
+    limit_of_new: int | None = None
+
+    @property
+    def per_new(self) -> int:
+        """Maximum number of VMs in a policy that is created or edited."""
+        return self.limit if self.limit_of_new is None else self.limit_of_new
 
     @property
     def today(self) -> tuple[int, ...]:
@@ -60,7 +68,8 @@ class Wish:
 
     def editable(self, policy: int) -> bool:
         """Whether the start of a policy may be changed at all."""
-        return bool(self.members(policy)) and not self.strangers[policy] and not self.pinned & {*self.members(policy)}
+        members = self.members(policy)
+        return 0 < len(members) <= self.per_new and not self.strangers[policy] and not self.pinned & {*members}
 
     def families(self) -> Families:
         """The same as the solver sees it."""
@@ -80,7 +89,7 @@ class Wish:
                 for p, start in enumerate(self.starts)
             ],
             vault_room=np.array([self.room]),
-            vms_per_new_policy=self.limit,
+            vms_per_new_policy=self.per_new,
             vms_per_existing_policy=self.limit,
         )
         return make_families(holdings)
@@ -128,8 +137,9 @@ def _writes(wish: Wish, state: State) -> Iterator[tuple[int, State]]:
             continue
         for policy, start in enumerate(starts):
             held = homes.count(policy) + (wish.strangers[policy] if policy < len(wish.strangers) else 0)
-            edited_later = policy < len(wish.starts) and start == wish.starts[policy]
-            if start == wish.targets[vm] and held < wish.limit and (edited_later or policy != home):
+            untouched = policy < len(wish.starts) and start == wish.starts[policy]
+            has_room = held < (wish.limit if untouched else wish.per_new)
+            if start == wish.targets[vm] and has_room and (untouched or policy != home):
                 yield 0, ((*homes[:vm], policy, *homes[vm + 1 :]), starts)
 
 
