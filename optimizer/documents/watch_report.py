@@ -81,7 +81,7 @@ class WatchedVm(StrictModel):
     due_from, due_until
         When the job that is waited for may start; None where none is waited for.
     job_started, job_status, delay_minutes
-        The last job on time: when, how it stands, minutes from its time to its start; None where there is none.
+        The last job on time: when, how it stands, minutes from its time to its start; None without one.
     longest_gap_hours
         Longest time between two recovery points that ended after the change, the one still open included; None where
         no recovery point is known.

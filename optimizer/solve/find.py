@@ -111,7 +111,7 @@ def _is_usable(instance: Instance, start: IntArray | None) -> bool:
 
 
 def _feasible_near(instance: Instance, near: Near) -> IntArray | None:
-    """Feasible schedule near the other one, with unknown VMs at today's starts; None if there is none."""
+    """Feasible schedule near the other one, with unknown VMs at today's starts, or None."""
     return usable_start(instance, np.where(near.options == ANYWHERE, instance.today, near.options))
 
 

@@ -48,7 +48,7 @@ class Reading:
     templates
         Places and contents of templates, which are read last.
     cut
-        Places of answers of which only a part was saved.
+        Places of answers that were saved only in part.
     places
         Place where each resource was first found.
     conflicts

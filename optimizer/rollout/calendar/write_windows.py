@@ -87,7 +87,7 @@ class WriteWindows:
     def _too_long_gap(
         self, write: Write, rows: Sequence[int], at: datetime, last_points: Mapping[ArmId, datetime]
     ) -> str:
-        """Gap since a known recovery point that a write would make too long; empty if there is none."""
+        """Gap since a known recovery point that a write would make too long, or an empty text."""
         for row in rows:
             point = last_points.get(self._inventory.items[row].vm_id)
             shift = self.shift(write, row)

@@ -183,7 +183,7 @@ class Board:
         return self._carrier.session.clock.now()
 
     def _advance(self, lane: Lane, now: datetime) -> _Step | None:
-        """Next step in a lane; if there is none, sets when to look at the lane again."""
+        """Next step in a lane, or None after setting when to look at the lane again."""
         if closed := self._closed(lane, now):
             lane.ready_at, lane.reason = closed
             self._rest(lane, now)

@@ -40,7 +40,7 @@ class Results:
         return self.ended.keys() - self.made
 
     def lost_among(self, numbers: Iterable[int]) -> int | None:
-        """First of the given writes that failed or was skipped in this run; None if there is none."""
+        """First of the given writes that failed or was skipped in this run, or None."""
         lost = self.lost
         return next((number for number in numbers if number in lost), None)
 

@@ -84,7 +84,7 @@ def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inve
 
 
 def _fault_of_entry(entry: ScheduleEntry, write: Write | None, present: str) -> str:
-    """Contradiction between an entry of the schedule and the policies or the changes; empty if there is none.
+    """Contradiction between an entry of the schedule and the policies or the changes, or an empty text.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path
 
 
 def _fault_of_record(record: Record, write: Write) -> str:
-    """Difference between a record and its write; empty if there is none."""
+    """Difference between a record and its write, or an empty text."""
     match record:
         case IntentRecord():
             return _fault_of_intent(record, write)
@@ -146,7 +146,7 @@ def _fault_of_state_after(after: Resource, write: Write) -> str:
 
 
 def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
-    """Difference between an intent and the planned write; empty if there is none."""
+    """Difference between an intent and the planned write, or an empty text."""
     for field in ("kind", "vault_id", "object_id", "name"):
         recorded, planned = str(getattr(intent, field)), str(getattr(write, field))
         if Caseless(recorded) != planned:

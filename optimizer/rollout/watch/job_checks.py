@@ -100,7 +100,7 @@ def check_jobs(
 
 
 def _job_of(run: Due, jobs: Sequence[BackupJob]) -> BackupJob | None:
-    """First job on time for a run; None if there is none."""
+    """First job on time for a run, or None."""
     return next((job for job in jobs if run.holds(job.start)), None)
 
 
