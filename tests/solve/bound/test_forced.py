@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,3 +94,56 @@ def test_no_schedule_costs_less_than_its_bound(data: st.DataObject) -> None:
     sharp, best = sharp_forced_bounds(instance, at), true_forced(instance)
     assert (sharp <= best + 1e-6).all()
     assert (sharp >= forced_bounds(instance, at)).all()
+
+
+def cell_value(
+    instance: Instance, lam: np.ndarray, charge: float, t: int, barred: Iterable[int], forced: int
+) -> float:
+    """Minimum value of a start over all sets of VMs, without the barred VMs, with the forced one (-1 for none)."""
+    vms = [v for v in range(instance.num_vms) if v not in set(barred)]
+    values = []
+    for size in range(len(vms) + 1):
+        for taken in itertools.combinations(vms, size):
+            if forced in (-1, *taken):
+                own = sum(float(instance.linear[v, t] - lam[v]) for v in taken)
+                values.append(own + charge * size * (size - 1) / 2)
+    return min(values)
+
+
+@settings(max_examples=8)
+@given(st.data())
+def test_peers_that_share_a_row_are_bounded_as_if_all_sets_of_them_were_tried(data: st.DataObject) -> None:
+    """With the whole price of pairs charged to the cells, each cell loses or takes a VM at its true cost."""
+    num_vms, price = 4, data.draw(st.sampled_from([0.5, 1.5]))
+    costs = {(v, t): data.draw(st.sampled_from([0.0, 1.0, 2.5])) for v in range(num_vms) for t in STARTS}
+    rows = [Row(range(num_vms), (t,), pair_price=price) for t in (9, 20)]
+    allowed = dict.fromkeys(range(num_vms), STARTS)
+    instance = small_instance([4] * num_vms, priced(num_vms, costs, 50.0), rows, allowed=allowed)
+    at = ascend(instance, 1).best.copy()
+    at.alpha[:], at.mu[:] = 1.0, 0.0
+    at.lam[:] = [data.draw(st.sampled_from([0.0, 1.25, 3.0])) for _ in range(num_vms)]
+    charge = {4: 0.0, 9: price, 20: price}
+    rho = {t: cell_value(instance, at.lam, charge[t], t, (), -1) for t in STARTS}
+    sharp = sharp_forced_bounds(instance, at)
+    for v, t in itertools.product(range(num_vms), STARTS):
+        others = sum(cell_value(instance, at.lam, charge[u], u, (v,), -1) for u in STARTS if u != t)
+        with_it = cell_value(instance, at.lam, charge[t], t, (), v)
+        assert sharp[v, t] == pytest.approx(at.lam.sum() + others + with_it, abs=1e-5)
+    assert sum(rho.values()) + at.lam.sum() <= sharp[:, list(STARTS)].min() + 1e-5
+
+
+def test_a_vm_that_leaves_lowers_the_rank_of_the_vms_behind_it() -> None:
+    """At 9, VMs cost -6, -5 and -4, and the second and third pay 1 and 2 for pairs: -6 - 4 - 2 = -12.
+
+    Without the first VM the others are worth -5 - 3 = -8, without the second -6 - 3 = -9, and without the third
+    -6 - 4 = -10. A VM costs 7 at 4, less its value of 6, 5 or 4. The values add up to 15, so the bound is 3.
+    """
+    prices = {(v, 9): 0.0 for v in range(3)} | {(v, 4): 7.0 for v in range(3)}
+    rows = [Row(range(3), (9,), pair_price=1.0)]
+    instance = small_instance([4, 4, 4], priced(3, prices, 50.0), rows, allowed=dict.fromkeys(range(3), (4, 9)))
+    at = ascend(instance, 1).best.copy()
+    at.alpha[:], at.mu[:] = 1.0, 0.0
+    at.lam[:] = [6.0, 5.0, 4.0]
+    sharp = sharp_forced_bounds(instance, at)
+    assert sharp[:, 9].tolist() == pytest.approx([3.0] * 3, abs=1e-5)
+    assert sharp[:, 4].tolist() == pytest.approx([15 - 8 + 1, 15 - 9 + 2, 15 - 10 + 3], abs=1e-5)

@@ -183,3 +183,56 @@ def test_marked_schedules_keep_every_limit_and_have_their_costs(data: st.DataObj
         assert is_feasible(instance, options)
         assert mark.cost == pytest.approx(evaluate(instance, options).total)
         assert mark.num_moves == int((options != instance.today).sum())
+
+
+def test_a_mark_pays_for_writes_that_only_the_order_needs() -> None:
+    """Two full policies that swap their VMs need a third one on the way: the marked cost contains its price."""
+    policies = [(0, 4, (0,), False), (0, 9, (1,), False)]
+    shape = Shape(policies=policies, per_new=1, per_old=1, room=(1,), write_price=0.7)
+    instance = small_instance([4, 9], priced(2, {(0, 9): 0.25, (1, 4): 0.5}), shape=shape)
+    (mark,) = walk(instance, [9, 4]).path.marks
+    assert mark.cost == pytest.approx(0.25 + 0.5 + 0.7)
+    assert (mark.num_moves, mark.num_steps) == (2, 0)
+
+
+def test_vms_that_would_save_a_policy_go_back_as_far_as_they_fit() -> None:
+    """Both VMs at 9 share a policy that costs 5, but under the cap at 4 there is a place for only one of them."""
+    prices = {(0, 9): 1.0, (1, 9): 2.0} | {(v, 4): 3.0 for v in range(3)}
+    rows = [Row(range(3), (4,), cap=2)]
+    instance = small_instance([4, 4, 4], priced(3, prices), rows, Shape(write_price=5.0))
+    made = walk(instance, [9, 9, 4])
+    made.shrink(0)
+    assert made.options().tolist() == [9, 4, 4]
+    assert [(mark.num_moves, mark.cost) for mark in made.path.marks] == [
+        (2, pytest.approx(3.0 + 3.0 + 5.0)),
+        (1, pytest.approx(1.0 + 6.0 + 5.0)),
+    ]
+
+
+@pytest.mark.parametrize(("room", "options"), [(0, [9, 20]), (2, [4, 4])])
+def test_a_vm_whose_place_is_taken_goes_back_only_if_a_policy_can_be_written(room: int, options: list[int]) -> None:
+    """VM 1 has taken the only place at 4: in a full vault it goes back itself, although that costs 90 and not 1."""
+    policies = [(0, 4, (0,), False), (0, 9, (), False), (0, 20, (1,), False)]
+    shape = Shape(policies=policies, per_new=1, per_old=1, room=(room,), write_price=1.0)
+    made = walk(small_instance([4, 20], priced(2, {(1, 20): 90.0, (1, 9): 5.0}, 0.0), shape=shape), [9, 4])
+    made.shrink(1)
+    assert made.options().tolist() == options
+
+
+def test_a_star_pays_for_its_policy_once() -> None:
+    """Three VMs gain 3 each at 9, where a policy costs 4: after the first pays for it, the others gain in full."""
+    instance = wishes([3.0, 3.0, 3.0], Shape(write_price=4.0))
+    made = walk(instance)
+    made.extend(3)
+    assert made.path.marks[-1].cost == pytest.approx(30.0 - 9.0 + 4.0)
+    assert made.path.marks[-1].num_steps == 3
+
+
+def test_a_path_can_be_read_at_each_mark() -> None:
+    """Steps after a mark do not change the schedule at the mark, and neither is the start of the path changed."""
+    made = walk(wishes([1.0, 3.0]))
+    made.extend(2)
+    made.shrink(0)
+    schedules = [made.path.options(mark).tolist() for mark in made.path.marks]
+    assert schedules == [[4, 4], [4, 9], [9, 9], [4, 9], [4, 4]]
+    assert made.path.start.tolist() == [4, 4]

@@ -26,6 +26,11 @@ def never_asked() -> IntArray:
     raise AssertionError("a schedule is easy to find")
 
 
+def knows(options: list[int]) -> Fallback:
+    """A fallback that returns a schedule."""
+    return lambda: np.array(options)
+
+
 def packed(num_vms: int, cap: int = 1) -> Instance:
     """VMs at 0 under a cap on windows of four half hours, in a day of only eight half hours: two fit exactly.
 
@@ -137,3 +142,77 @@ def test_pinned_vms_stay() -> None:
     answer = found(instance, never_asked)
     assert isinstance(answer, Reference)
     assert answer.options[0] == 4 != answer.options[1]
+
+
+def packed_behind_a_pin() -> Instance:
+    """A pinned VM in the first four of 16 half hours, and three VMs that fill the rest, one at a time.
+
+    The three begin at 0 as well. They are cheapest at 10, which is no start of the only packing: 4, 8 and 12.
+    """
+    rows = [Row(range(4), range(max(0, t - 3), t + 1), cap=1) for t in range(16)]
+    prices = {(v, t): abs(t - 10) for v in range(4) for t in range(13)}
+    return small_instance(
+        [0] * 4, priced(4, prices), rows, Shape(immovable=[0]), allowed=dict.fromkeys(range(4), range(13))
+    )
+
+
+def test_a_pinned_vm_stays_where_a_capped_group_is_packed() -> None:
+    """Single moves do not find the packing; CP-SAT does, and leaves the pinned VM where it is."""
+    answer = found(packed_behind_a_pin())
+    assert isinstance(answer, Reference)
+    assert answer.options[0] == 0
+    assert sorted(answer.options.tolist()) == [0, 4, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [(SolveStatus.INFEASIBLE, Unsolvable), (SolveStatus.UNKNOWN, Reference), (None, Reference)]
+)
+def test_only_a_proof_of_the_fallback_ends_the_search(said: SolveStatus | None, kind: type) -> None:
+    """CP-SAT would find a schedule here, so an answer without one shows that it was not asked any more."""
+    assert isinstance(found(packed_behind_a_pin(), lambda: said), kind)
+
+
+def _gives_way_without_a_policy() -> Instance:
+    """VM 0 has to leave 9, and VM 1 must not stay at 4 then; its cheapest other start is 20.
+
+    The vault is full, and only 4, 9 and 10 have policies, so VM 1 starts at 9 or 10.
+    """
+    clash = np.zeros((48, 48), dtype=np.bool_)
+    clash[9, :] = clash[4, 4] = True
+    policies = [(0, 4, (1,), False), (0, 9, (0,), False), (0, 10, (), False)]
+    prices = {(0, 4): 5.0, (0, 9): 0.0, (1, 4): 0.0, (1, 9): 5.0, (1, 10): 5.0, (1, 20): 1.0}
+    shape = Shape(policies=policies, room=(0,), gates=apart(0, 1, 2, clash))
+    return small_instance([9, 4], priced(2, prices), shape=shape, allowed={0: [4, 9], 1: [4, 9, 10, 20]})
+
+
+@pytest.mark.parametrize("known", [[4, 9], [4, 10]])
+def test_a_known_schedule_is_used_before_the_whole_model_is_solved(known: list[int]) -> None:
+    """Placing the sets alone gives a schedule without room for its policy, so whichever schedule is known is taken."""
+    answer = found(_gives_way_without_a_policy(), knows(known))
+    assert isinstance(answer, Reference)
+    assert (answer.name, answer.options.tolist()) == ("greedy", known)
+
+
+def test_a_schedule_of_the_fallback_that_breaks_a_limit_is_ignored() -> None:
+    """The known schedule has no policy at 20; the whole model finds one that keeps every limit."""
+    instance = _gives_way_without_a_policy()
+    assert not is_feasible(instance, np.array([4, 20]))
+    answer = found(instance, knows([4, 20]))
+    assert isinstance(answer, Reference)
+    assert is_feasible(instance, answer.options)
+
+
+def test_a_pinned_vm_keeps_its_start_against_a_set_that_gives_way() -> None:
+    """VM 0 stays at 9 and shuts 9 for VM 1, which has to leave."""
+    gates = apart(0, 1, 2, same_start())
+    prices = {(1, 9): 0.0, (1, 20): 1.0, (0, 20): 0.0}
+    instance = small_instance([9, 9], priced(2, prices), shape=Shape(gates=gates, immovable=[0]))
+    answer = found(instance, never_asked)
+    assert isinstance(answer, Reference)
+    assert answer.options.tolist() == [9, 20]
+
+
+def test_what_little_effort_does_not_find_is_not_said_to_be_impossible() -> None:
+    """With a cap that only a clever packing keeps and no time, the answer is that nothing was found."""
+    answer = find_reference(packed(2), Search(effort=1), SolveClock(0.0))
+    assert not isinstance(answer, Unsolvable)

@@ -249,3 +249,135 @@ def test_groups_keep_policies_over_their_limit_apart() -> None:
     joins = Rule(name="joins", where={"name": "vm3"}, allow=only("23:00").allow)
     rules = Rules(rule=(joins,), policies=settings_)
     assert model(limits_of(replace(made, rules=rules))).solve(WORK).outcome is SolveStatus.INFEASIBLE
+
+
+NIGHT = ("23:00", "02:00", "05:00")
+
+
+def windows(data: st.DataObject, num_vms: int) -> list[Rule]:
+    """A rule for each VM, with one or two of three starts that do not overlap."""
+    some = st.lists(st.sampled_from(NIGHT), min_size=1, max_size=2, unique=True)
+    return [Rule(name=f"vm{v}", where={"name": f"vm{v}"}, allow=only(*data.draw(some)).allow) for v in range(num_vms)]
+
+
+def keeping(limits: Limits, *without: str) -> list[np.ndarray]:
+    """Schedules over the three starts that keep all limits but some."""
+    kept = [limit for limit in limits.all if limit.name not in without]
+    every = (np.array(options) for options in itertools.product((46, 4, 10), repeat=limits.instance.num_vms))
+    return [options for options in every if not broken_limits(limits, options, kept)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "tighter"),
+    [
+        pytest.param({"max_moves": 2}, {"max_moves": 1}, id="moves"),
+        pytest.param({"max_policy_writes": 1}, {"max_policy_writes": 0}, id="writes"),
+        pytest.param(
+            {"policies": {"max_policies_per_vault": 2, "edit": False}},
+            {"policies": {"max_policies_per_vault": 1, "edit": False}},
+            id="policies",
+        ),
+    ],
+)
+def test_a_limit_allows_what_is_just_enough(rules: dict[str, object], tighter: dict[str, object]) -> None:
+    """Two VMs go to 01:00, where one policy has to be written; one less of anything is not enough."""
+    window = (only("01:00"),)
+    assert model(at_night(2, Rules(rule=window, **rules))).solve(WORK).options is not None  # type: ignore[arg-type]
+    less = at_night(2, Rules(rule=window, **tighter))  # type: ignore[arg-type]
+    assert model(less).solve(WORK).outcome is SolveStatus.INFEASIBLE
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_a_cap_allows_as_many_windows_as_it_says(most: int) -> None:
+    """As many VMs as the cap start together, and one more does not."""
+    rules = Rules(rule=(only("01:00"), Rule(name="cap", max_concurrent=most)))
+    assert model(at_night(most, rules)).solve(WORK).options is not None
+    assert model(at_night(most + 1, rules)).solve(WORK).outcome is SolveStatus.INFEASIBLE
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_the_slack_of_a_cap_is_the_least_that_any_schedule_exceeds_it_by(data: st.DataObject) -> None:
+    """Over all schedules, the most VMs at one of three starts that do not overlap, less the cap."""
+    limits = at_night(4, Rules(rule=(*windows(data, 4), Rule(name="cap", max_concurrent=1))))
+    least = min(max(np.bincount(options)) - 1 for options in keeping(limits, "cap"))
+    answer = model(limits, giving=named(limits, "cap")).solve(WORK)
+    assert (answer.outcome, answer.slack) == (SolveStatus.OPTIMAL, least)
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_the_slack_of_the_moves_is_the_fewest_moves_of_any_schedule(data: st.DataObject) -> None:
+    """Over all schedules that keep the cap and the windows."""
+    rules = Rules(rule=(*windows(data, 3), Rule(name="cap", max_concurrent=data.draw(st.integers(1, 2)))), max_moves=0)
+    limits = at_night(3, rules)
+    schedules = keeping(limits, "max_moves")
+    answer = model(limits, giving=limits.moves).solve(WORK)
+    assert (answer.outcome is SolveStatus.INFEASIBLE) == (not schedules)
+    assert answer.slack == min((float((options != 46).sum()) for options in schedules), default=None)
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_the_fewest_vms_are_let_off_a_window(data: st.DataObject) -> None:
+    """Over all schedules, the VMs outside the window that gives way, the windows of single VMs being kept."""
+    limits = at_night(3, Rules(rule=(*windows(data, 3), only("02:00"))))
+    schedules = keeping(limits, "only 02:00")
+    answer = model(limits, giving=named(limits, "only 02:00"), slack="vms").solve(WORK)
+    assert answer.slack == min(float((options != 4).sum()) for options in schedules)
+    assert answer.options is not None
+    assert int((answer.options != 4).sum()) == answer.slack
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_small_policies_are_a_relaxation_too(data: st.DataObject) -> None:
+    """With policies of one or two VMs in a small vault, whatever some schedule keeps, the model finds possible."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 2)], [("web", "p"), ("web", "p"), ("web", "q")])
+    policies = {
+        "max_vms_per_policy": data.draw(st.sampled_from([1, 2])),
+        "max_policies_per_vault": data.draw(st.integers(2, 4)),
+        "edit": data.draw(st.booleans()),
+    }
+    rules = Rules(rule=tuple(windows(data, 3)), policies=policies)
+    limits = limits_of(Problem(found, rules, flat_risk(3)))
+    answer = model(limits).solve(WORK)
+    if answer.outcome is SolveStatus.INFEASIBLE:
+        assert not keeping(limits)
+    else:
+        assert answer.options is not None
+        assert not broken_limits(
+            limits, answer.options, [limit for limit in limits.all if limit is not limits.policies]
+        )
+
+
+@settings(max_examples=6)
+@given(st.data())
+def test_a_core_is_impossible_on_its_own(data: st.DataObject) -> None:
+    """No schedule keeps the limits of the core, which all come from the limits that were kept."""
+    rules = (*windows(data, 3), Rule(name="cap", max_concurrent=1), Rule(name="apart", separate=("vm0", "vm1")))
+    limits = at_night(3, Rules(rule=rules, max_moves=1))
+    answer = model(limits, assume=True).solve(WORK)
+    assert (answer.core is None) == bool(keeping(limits))
+    core = [limit.name for limit in answer.core or ()]
+    assert set(core) <= {limit.name for limit in limits.all}
+    outside = [limit.name for limit in limits.all if limit.name not in core]
+    assert not core or model(limits, *outside).solve(WORK).outcome is SolveStatus.INFEASIBLE
+
+
+def test_the_answer_follows_the_order_of_the_vms_of_the_model() -> None:
+    """VM 2 has the late window: it comes first if it is named first."""
+    late = Rule(name="late", where={"name": "vm2"}, allow=only("05:00").allow)
+    early = Rule(name="early", where={"name": "vm0"}, allow=only("01:00").allow)
+    limits = at_night(3, Rules(rule=(late, early)))
+    for vms, options in (([2, 0], [10, 2]), ([0, 2], [2, 10])):
+        answer = model(limits, vms=vms).solve(WORK)
+        assert answer.options is not None and answer.options.tolist() == options
+
+
+def test_vms_outside_the_model_take_no_room() -> None:
+    """Two VMs under a cap of one at one start are impossible, and each of them alone is not."""
+    limits = at_night(2, Rules(rule=(only("01:00"), Rule(name="cap", max_concurrent=1))))
+    assert model(limits).solve(WORK).outcome is SolveStatus.INFEASIBLE
+    for v in range(2):
+        assert model(limits, vms=[v]).solve(WORK).options is not None
