@@ -73,6 +73,31 @@ def test_moves_in_one_vault_leave_the_order_of_another_vault_alone() -> None:
     assert c.beyond.tolist() == [1, 0]
 
 
+def test_the_order_of_writes_of_all_keys_of_a_vault_adds_up() -> None:
+    """Two keys hold a swap of full policies each: the vault writes two policies more than it lacks."""
+    policies = [(k, t, (v,), False) for v, (k, t) in enumerate([(0, 4), (0, 9), (1, 4), (1, 9)])]
+    shape = Shape(key=[0, 0, 1, 1], key_vault=(0, 0), policies=policies, per_new=1, per_old=1, write_price=0.5)
+    instance = small_instance([4, 9, 4, 9], shape=shape)
+    a, c = pack(instance), count(instance, instance.today)
+    assert move_together(a, c, everyone(instance), np.array([9, 4, 9, 4])) == pytest.approx(1.0)
+    assert (c.extra.tolist(), c.beyond.tolist()) == ([1, 1], [2])
+
+
+@pytest.mark.parametrize("options", [[4, 4, 9], [4, 9, 4], [9, 9, 9], [9, 20, 20], [9, 4, 4]])
+def test_vms_of_a_policy_over_its_limit_take_a_place_only_after_they_move(options: list[int]) -> None:
+    """There and back, cost and counts are those of whole schedules; a VM that stays or returns causes no write."""
+    shape = Shape(
+        policies=[(0, 4, (0, 1), False), (0, 9, (2,), False)], uncounted=(0, 1), per_new=1, per_old=1, write_price=0.5
+    )
+    instance = small_instance([4, 4, 9], shape=shape)
+    a, c = pack(instance), count(instance, instance.today)
+    change = move_together(a, c, everyone(instance), np.array(options))
+    assert change == pytest.approx(cost(instance, np.array(options)) - cost(instance, instance.today))
+    assert same_counts(c, count(instance, np.array(options)))
+    assert move_together(a, c, everyone(instance), instance.today) == pytest.approx(-change)
+    assert same_counts(c, count(instance, instance.today))
+
+
 @settings(max_examples=15)
 @given(SCHEDULES, st.integers(0, 3), st.sampled_from(STARTS), SEEDS)
 def test_a_vm_moves_exactly_where_the_schedule_costs_no_more(options: list[int], v: int, t: int, seed: int) -> None:
