@@ -130,6 +130,14 @@ def test_caps_exclude_exactly_the_schedules_that_exceed_them(data: st.DataObject
     assert solutions(model) == kept
 
 
+@pytest.mark.parametrize(("start", "kept"), [(9, {4, 20}), (20, {4, 9, 20})])
+def test_a_fixed_vm_takes_its_place_under_a_cap(start: int, kept: set[int]) -> None:
+    """The only free VM of the row is shut out of 9 if the fixed one is there, and not if it is elsewhere."""
+    instance = small_instance([4, 4], rows=[Row((0, 1), (9,), cap=1)])
+    model = model_of(instance, [cpsat.add_max_concurrent], [4, start], [0])
+    assert {options[0] for options in solutions(model)} == kept
+
+
 def test_rows_without_a_cap_exclude_nothing() -> None:
     """A row that is only priced may hold all VMs."""
     instance = small_instance([4, 4], rows=[Row((0, 1), STARTS, pair_price=1.0)])
