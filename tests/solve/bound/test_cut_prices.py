@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -87,6 +89,19 @@ def test_increases_are_added_to_those_that_are_there() -> None:
     forced_increases(cuts, kappa, increase)
     assert increase[BEFORE, [4, 30]].tolist() == [2.0, 2.75]
     assert increase[AFTER, [10, 40]].tolist() == [2.0, 2.75]
+
+
+def test_a_forced_start_leaves_the_others_on_its_side_free() -> None:
+    """VM 0 at 4 could precede VM 2 at 10, but the cheap start of VM 1 is at 30, so VM 2 starts at 40 as before."""
+    both_first = replace(apart(0, 2, 3, starts_in_order()), vm_begin=np.arange(4), vm_gate=np.array([0, 0, 1]))
+    allowed = {0: (4, 30), 1: (4, 30), 2: (10, 40)}
+    instance = small_instance([4, 4, 10], shape=Shape(gates=both_first), allowed=allowed)
+    cuts, kappa, increase = dual_arrays(instance).cuts, np.zeros((3, 48)), np.zeros((3, 48))
+    kappa[cuts.vm.tolist().index(1), 4], kappa[cuts.vm.tolist().index(2), 40] = 3.0, 1.0
+    forced_increases(cuts, kappa, increase)
+    assert increase[0, [4, 30]].tolist() == [0.0, 0.0]
+    assert increase[1, [4, 30]].tolist() == [2.0, 0.0]
+    assert increase[2, [10, 40]].tolist() == [2.0, 0.0]
 
 
 def test_what_copies_pay_is_taken_off_their_vms() -> None:

@@ -246,6 +246,15 @@ def test_vms_of_an_overfull_policy_pay_for_their_pairs_there() -> None:
     assert answer.alpha.tolist() == [2.0]
 
 
+def test_a_vm_that_stays_in_an_overfull_policy_forms_no_pair_with_those_that_come() -> None:
+    """VM 0 stays without a place, and VM 1 comes to a policy: two groups, whose pair the cell is not charged with."""
+    rows = [Row((0, 1), (4,), pair_price=2.0)]
+    instance = small_instance([4, 9], priced(2, {(0, 4): 0.0, (1, 4): 3.5}), rows, Shape(uncounted=[0]))
+    _, answer, _ = answer_at(instance, neutral(instance, lam=[5.0, 5.0], alpha=[1.0]))
+    assert answer.cells[0, 4] == pytest.approx(-5.0 - 1.5)
+    assert answer.alpha.tolist() == [0.0]
+
+
 def test_a_vault_that_cannot_fill_up_has_no_limit() -> None:
     """Two VMs need two policies at most: room for one is a limit, room for two is none."""
     narrow, wide = (small_instance([4, 4], shape=Shape(room=(room,))) for room in (1, 2))

@@ -252,7 +252,9 @@ def test_extra_rows_replace_those_of_the_service() -> None:
 def test_pairs_of_kinds_cost_the_rows_that_both_touch() -> None:
     """VM 0 is in one row and the others in two: the price of a pair is the sum over the rows that they share."""
     rows = [Row(range(3), range(NUM_STARTS), pair_price=1.0), Row((1, 2), range(10), pair_price=0.25)]
-    services = dual_arrays(crowd(3, rows)).services
+    d = dual_arrays(crowd(3, rows))
+    place, services = NUM_STARTS + 4, d.services
+    assert d.touched[d.touched_begin[place] : d.touched_begin[place + 1]].tolist() == [2 + NUM_STARTS + 4]
     assert services.vm_kind.tolist() == [0, 1, 1]
     pair = services.pair_price.reshape(2, 2, NUM_STARTS, NUM_STARTS)
     assert (pair[0, 0, 4, 9], pair[0, 1, 4, 4], pair[1, 0, 4, 4]) == (1.0, 1.0, 1.0)
