@@ -111,9 +111,10 @@ def _keep_cap(m: ScopedModel, moves: _Moves, r: int, ceiling: int, num_stages: i
 
 
 def _free_vms_in(m: ScopedModel, r: int) -> set[int]:
-    """Free VMs that are in a row today."""
+    """Free VMs that are in a row today, also those that may not stay at today's start."""
     instance = m.instance
-    return {v for v, _ in m.row_terms[r] if r in instance.touched[instance.vm_class[v], instance.today[v]]}
+    rows_today = instance.touched[instance.vm_class[m.free], instance.today[m.free]]
+    return set(m.free[(rows_today == r).any(axis=1)].tolist())
 
 
 def _keep_gates(m: ScopedModel, moves: _Moves, num_stages: int) -> None:

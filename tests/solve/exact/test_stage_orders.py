@@ -164,3 +164,11 @@ def test_in_a_large_instance_only_vms_in_the_way_are_free() -> None:
     assert found.options is not None and found.options[:3].tolist() == [9, 20, 20]
     assert (found.options[3:] == 4).all()
     assert found.bound is None
+
+
+def test_a_vm_that_may_not_stay_holds_its_place_until_it_leaves() -> None:
+    """Two VMs that must trade places under caps of one have no order, even if neither may stay."""
+    instance = small_instance([4, 9], rows=one_at_a_time(2), allowed={0: [9], 1: [4]})
+    assert not has_order(instance, np.array([9, 4]))
+    found = cheapest_in_stages(instance, instance.today, [0, 1], SEARCH)
+    assert (found.options, found.bound) == (None, None)
