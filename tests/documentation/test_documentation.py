@@ -51,9 +51,9 @@ LEADS = {"--emulator", "--ca-file"}
 """Options whose values only ``emulate`` knows; the environment leads there instead."""
 
 MORE_VMS = """\
-sql-prod-02,shop,vault-weu,daily-2300,Daily,,23:00,W. Europe Standard Time,30
-mail-01,mail,vault-neu,daily-2300,Daily,,23:00,W. Europe Standard Time,30
-mail-02,mail,vault-neu,daily-2300,Daily,,23:00,W. Europe Standard Time,30
+sql-prod-02,shop,vault-weu,daily-2300,Daily,,23:00,W. Europe Standard Time,30,data
+mail-01,mail,vault-neu,daily-2300,Daily,,23:00,W. Europe Standard Time,30,data
+mail-02,mail,vault-neu,daily-2300,Daily,,23:00,W. Europe Standard Time,30,data
 """
 VMS = ("sql-prod-01", "web-prod-01", "archive-01", "sql-prod-02", "mail-01", "mail-02")
 

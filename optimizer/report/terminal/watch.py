@@ -136,10 +136,14 @@ def _what_now(report: WatchReport) -> str:
     if report.alarms:
         return "'watch' changes nothing. Fix what the alarms report or run the commands above, then run 'watch' again."
     dues = [vm.due_until for vm in report.vms if vm.due_until is not None]
-    if dues:
-        return f"Nothing to do now. Run 'watch' again after {max(dues):%Y-%m-%d %H:%M} UTC."
-    if not report.is_over:
-        return "Nothing to do now. Run 'watch' again when the rest is written and the jobs in progress have ended."
+    again = f"after {max(dues):%Y-%m-%d %H:%M} UTC" if dues else "when the jobs in progress have ended"
+    if report.not_written:
+        waits = plural(report.not_written, "VM")
+        return f"{waits} of the plan not moved yet: 'apply --resume' makes the writes that are possible now. " + (
+            f"Run 'watch' again {again}." if report.vms else "Then run 'watch' again."
+        )
+    if not report.is_settled:
+        return f"Nothing to do now. Run 'watch' again {again}."
     if not report.vms:
         return "Nothing to watch: no VM was moved."
     return "Nothing to do: every VM that was moved is backed up at its new time."

@@ -152,10 +152,14 @@ def test_what_is_waited_for_has_its_time() -> None:
 def test_the_last_line_says_what_to_do() -> None:
     """Nothing, watch again and when, or that there is nothing to watch."""
 
-    def last_line(*vms: WatchedVm) -> str:
-        return to_text(render_watch(WatchReport(at=NOW, vms=vms))).splitlines()[-1]
+    def last_line(*vms: WatchedVm, left: int = 0) -> str:
+        text = to_text(render_watch(WatchReport(at=NOW, vms=vms, not_written=left)))
+        return text.rpartition("\n\n")[2].replace("\n", " ").strip()
 
     assert last_line(WELL) == "Nothing to do: every VM that was moved is backed up at its new time."
     assert last_line(WELL, WAITING) == "Nothing to do now. Run 'watch' again after 2026-02-18 11:00 UTC."
     assert last_line(RUNNING).startswith("Nothing to do now. Run 'watch' again when")
     assert last_line() == "Nothing to watch: no VM was moved."
+    resume = "not moved yet: 'apply --resume' makes the writes that are possible now."
+    assert last_line(WAITING, left=2) == f"2 VMs of the plan {resume} Run 'watch' again after 2026-02-18 11:00 UTC."
+    assert last_line(left=1) == f"1 VM of the plan {resume} Then run 'watch' again."
