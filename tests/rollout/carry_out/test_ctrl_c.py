@@ -21,8 +21,10 @@ from tests.rollout.conftest import Ready
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
+import signal
 import sys
 from datetime import datetime
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it, as nohup ... & does
 from optimizer.cli import main
 from tests.rollout.standing_clock import StandingClock
 main(sys.argv[2:], clock=StandingClock(datetime.fromisoformat(sys.argv[1])))
