@@ -66,6 +66,6 @@ def test_the_causes_of_an_exception_count_too() -> None:
 
 
 def test_a_single_credential_is_its_own_refusal() -> None:
-    """Without a chain, the text itself is the refusal; a chain without a refusal means that nobody signed in."""
+    """An error without a chain is the refusal itself; a chain without a refusal means that there was no sign-in."""
     assert refusal("invalid client secret") == "invalid client secret"
     assert refusal(CHAIN.format(environment=UNAVAILABLE, identity=TIMED_OUT)) == ""

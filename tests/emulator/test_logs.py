@@ -56,7 +56,7 @@ def test_logs_may_come_in_part(truth: Estate) -> None:
 
 
 def test_an_unknown_workspace_is_not_found(cloud: Cloud) -> None:
-    """A workspace that nobody set up is a 404."""
+    """A workspace that was not set up is a 404."""
     with pytest.raises(HttpResponseError) as raised:
         _logs(cloud, _load_query("Perf"))
     assert raised.value.status_code == 404

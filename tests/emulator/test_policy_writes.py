@@ -85,7 +85,7 @@ def test_a_policy_of_items_cannot_be_deleted() -> None:
 
 
 def test_the_service_keeps_count_etag_and_unknown_fields() -> None:
-    """A written policy shows its own count of items, a new eTag, and what was sent that nobody knows."""
+    """A written policy shows its own count of items, a new eTag, and the unknown fields that were sent."""
     state = state_of(estate(policies=[standard_policy("p-1", "20:00", items=9)], items=[item("vm-1", "p-1")]))
     for time in ("21:00", "21:30"):
         body = {"properties": {**properties_of("p-1", time, items=400), "newField": {"a": None}}}

@@ -25,7 +25,7 @@ def test_until_it_is_through_the_object_reads_as_before() -> None:
 
 
 def test_an_operation_ends_by_itself() -> None:
-    """Nobody needs to look: after some minutes it has had its effect."""
+    """An operation takes effect after some minutes, even if no request asks about it."""
     state = state_of(operation_reads=1000, operation_seconds=60)
     state.put_item(item_id("vm-1"), {"properties": assignment("vm-1", "daily-2200")})
     state.clock.sleep(59)

@@ -64,7 +64,7 @@ def mode(path: Path) -> int:
 @posix
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o377])
 def test_files_are_the_owners_whatever_the_umask(tmp_path: Path, mask: int) -> None:
-    """A file is readable and writable by its owner and by nobody else, also where it replaces an open one."""
+    """Only its owner may read and write a file, even if it replaces one that others could read."""
     path = tmp_path / "plan.json"
     path.write_text("old")
     path.chmod(0o644)

@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from optimizer.errors import ConflictError, NotFoundError, RejectedError, ThrottledError, UncertainError
 from optimizer.estate.document import EstateDocument
+from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, Look, Resource
 
@@ -188,3 +190,32 @@ class FakeService:
     def look_at_operation(self, operation: str) -> Look:
         """Say that there is no such operation: every write of this service is done at once."""
         raise NotFoundError(f"no operation {operation}")
+
+
+@dataclass(frozen=True)
+class FakeCloud:
+    """A :class:`optimizer.ports.BackupCloud` of one fake service.
+
+    Parameters
+    ----------
+    fake, clock
+        The service, and the clock that it goes by.
+    state_folder
+        Folder of the ledger and the locks.
+    emulator
+        Name of the emulator; empty for Azure.
+    """
+
+    fake: FakeService
+    clock: VirtualClock
+    state_folder: Path
+    emulator: str = ""
+    polling_seconds: float = 0.5
+
+    def reader(self) -> FakeService:
+        """The service."""
+        return self.fake
+
+    def service(self) -> FakeService:
+        """The service."""
+        return self.fake

@@ -15,6 +15,7 @@ from optimizer.documents.applied import apply_in_memory
 from optimizer.documents.plan_document import PlanDocument, ScheduleEntry
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
+from optimizer.journal import IntentRecord
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, format_start, parse_start, resolve_zone
@@ -180,3 +181,19 @@ def longest_gap_hours(policy: Policy, before: str, after: str, at: datetime) -> 
             first = min(run for run in runs(policy, after, new, at) if run > at)
             gaps.append((first + timedelta(hours=2) - last) / timedelta(hours=1))
     return max(gaps)
+
+
+def intent_of(write: Write, at: datetime = NOW, **changes: Any) -> IntentRecord:
+    """The record of a write that is about to be sent, with the object as the plan knew it."""
+    values: dict[str, Any] = {
+        "number": write.number,
+        "at": at,
+        "kind": write.kind,
+        "vault_id": write.vault_id,
+        "object_id": write.object_id,
+        "name": write.name,
+        "vms": write.vms,
+        "before": write.before,
+        "body": dict(write.body),
+    }
+    return IntentRecord.model_validate(values | changes)

@@ -124,7 +124,7 @@ def test_an_empty_scope_is_an_error() -> None:
 
 
 def test_a_subscription_without_vaults_is_a_remark() -> None:
-    """A subscription may be spelled wrong: if it has no vault, that is said."""
+    """A subscription without a vault is reported, because its id may be misspelled."""
     (failure,) = find(Azure({ONE: []}), PullScope((SUB, OTHER))).failures
     assert failure.what == f"subscription {OTHER}" and "no vault was found in it" in failure.why
 
@@ -152,7 +152,7 @@ def test_a_vault_without_contents_is_lost(method: str) -> None:
 
 @pytest.mark.parametrize(("method", "what"), [("vault_settings", ", what protects it"), ("list_jobs", ", jobs")])
 def test_a_vault_is_useful_without_settings_or_jobs(method: str, what: str) -> None:
-    """Settings and jobs may be missing; what failed is said."""
+    """A pull goes on without settings and jobs of a vault, and reports what failed."""
     found = find(Azure({ONE: []}, errors={(method, ONE): CloudError("HTTP 500")}))
     assert ids(found.vaults) == [ONE] and found.failures == [PullFailure(f"vault {ONE}{what}", "HTTP 500")]
 

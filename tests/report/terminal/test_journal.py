@@ -12,22 +12,14 @@ from optimizer.journal import DoneRecord, EndRecord, FailedRecord, IntentRecord,
 from optimizer.report.terminal.journal import render_journal
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.writes.write import Write
+from tests.report.fitting import assert_fits
 from tests.report.rollouts import BEGAN, WRITES, after, edit, run_record
+from tests.rollout.small_rollouts import intent_of
 
 
 def intent(write: Write, minutes: int) -> IntentRecord:
     """Build the intent of a write."""
-    return IntentRecord(
-        number=write.number,
-        at=BEGAN + timedelta(minutes=minutes),
-        kind=write.kind,
-        vault_id=write.vault_id,
-        object_id=write.object_id,
-        name=write.name,
-        vms=write.vms,
-        before=write.before,
-        body=dict(write.body),
-    )
+    return intent_of(write, BEGAN + timedelta(minutes=minutes))
 
 
 def done(write: Write, minutes: int, how: str = "written") -> DoneRecord:
@@ -66,9 +58,7 @@ ENDED: tuple[Record, ...] = (
 @pytest.mark.parametrize("records", [(), KILLED, ENDED], ids=["empty", "killed", "ended"])
 def test_pages_fit_the_terminal(records: tuple[Record, ...], ascii_only: bool, width: int) -> None:
     """No line is longer than the terminal is wide, and ASCII output is ASCII."""
-    text = to_text(render_journal(records), width, ascii_only=ascii_only)
-    assert max(map(len, text.splitlines())) <= width
-    assert text.isascii() or not ascii_only
+    assert_fits(render_journal(records), width, ascii_only=ascii_only)
 
 
 def test_who_when_which_plan_and_with_whose_approval() -> None:

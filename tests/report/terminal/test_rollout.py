@@ -12,7 +12,7 @@ from rich.console import RenderableType
 
 from optimizer.documents import WatchedVm, WatchReport
 from optimizer.documents.plan_document import CreatePolicy
-from optimizer.journal import DoneRecord, IntentRecord
+from optimizer.journal import DoneRecord
 from optimizer.report.terminal.rollout import render_apply_summary, render_outcome, render_rehearsal, render_rollout
 from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar.timed_writes import Rollout
@@ -21,6 +21,7 @@ from optimizer.rollout.rehearse.rehearsal import Rehearsal
 from optimizer.rollout.writes.baseline import Baseline
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import vm_id
+from tests.report.fitting import assert_fits
 from tests.report.rollouts import (
     BEGAN,
     BLOCKED,
@@ -36,6 +37,7 @@ from tests.report.rollouts import (
     run_record,
     timed,
 )
+from tests.rollout.small_rollouts import intent_of
 
 
 def make_watch(verdict: str) -> WatchReport:
@@ -96,9 +98,7 @@ def line_with(text: str, *words: str) -> str:
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
 def test_pages_fit_the_terminal(page: RenderableType, ascii_only: bool, width: int) -> None:
     """No line is longer than the terminal is wide, and ASCII output is ASCII."""
-    text = to_text(page, width, ascii_only=ascii_only)
-    assert max(map(len, text.splitlines())) <= width
-    assert text.isascii() or not ascii_only
+    assert_fits(page, width, ascii_only=ascii_only)
 
 
 def test_a_rollout_says_how_much_and_how_long() -> None:
@@ -158,17 +158,11 @@ def test_what_is_confirmed_names_scope_approval_and_journal() -> None:
 def test_a_resumed_run_says_what_is_made() -> None:
     """By the journal, not by guess."""
     write = WRITES[0]
-    intent = IntentRecord(
-        number=1,
-        at=BEGAN,
-        kind=write.kind,
-        vault_id=write.vault_id,
-        object_id=write.object_id,
-        name=write.name,
-        before=None,
-        body=dict(write.body),
+    records = (
+        run_record(),
+        intent_of(write, BEGAN),
+        DoneRecord(number=1, at=BEGAN, how="written", after=after(write)),
     )
-    records = (run_record(), intent, DoneRecord(number=1, at=BEGAN, how="written", after=after(write)))
     assert "1 write of 15 made before" in to_text(render_apply_summary(make_prepared(records=records)))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from optimizer.rollout.session.session import Session, read_only
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, policy_id, vm_id
 from tests.rollout.conftest import PACE, Ready, run
-from tests.rollout.fake_service import FakeService, Faults, Killed
+from tests.rollout.fake_service import FakeCloud, FakeService, Faults, Killed
 
 
 def assert_applied(ready: Ready, service: FakeService) -> None:
@@ -276,25 +275,6 @@ def test_a_resumption_keeps_scope_and_approval(planned: Ready, tmp_path: Path) -
     assert [(record.approved_by, record.ticket) for record in runs] == [("board", "CHG1")] * 2
     assert runs[1].options == {"only": [f"vm={move.name}"], "max_moves": 100}
     assert sum(count for (kind, _), count in service.accepted.items() if kind == "item") == 1
-
-
-@dataclass(frozen=True)
-class FakeCloud:
-    """A cloud of one fake service."""
-
-    fake: FakeService
-    clock: VirtualClock
-    state_folder: Path
-    emulator: str = ""
-    polling_seconds: float = 0.5
-
-    def reader(self) -> FakeService:
-        """The service."""
-        return self.fake
-
-    def service(self) -> FakeService:
-        """The service."""
-        return self.fake
 
 
 def prepared_on(cloud: FakeCloud, ready: Ready) -> Prepared:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.errors import ApplyError, JournalError
-from optimizer.journal import Commands, DoneRecord, IntentRecord, Journal, Record
+from optimizer.journal import Commands, DoneRecord, Journal, Record
 from optimizer.rollout.prepare.earlier_runs import (
     RunJournal,
     carried_on,
@@ -18,20 +18,10 @@ from optimizer.rollout.prepare.earlier_runs import (
 )
 from optimizer.rollout.prepare.scope import Approval, RunScope
 from tests.rollout.prepare.small_runs import READY, journal_in, run_record
-from tests.rollout.small_rollouts import NOW
+from tests.rollout.small_rollouts import NOW, intent_of
 
 MOVE = next(write for write in READY.writes if write.kind == "reassign_item")
-INTENT = IntentRecord(
-    number=MOVE.number,
-    at=NOW,
-    kind=MOVE.kind,
-    vault_id=MOVE.vault_id,
-    object_id=MOVE.object_id,
-    name=MOVE.name,
-    vms=MOVE.vms,
-    before=MOVE.before,
-    body=dict(MOVE.body),
-)
+INTENT = intent_of(MOVE)
 DONE = DoneRecord(number=MOVE.number, at=NOW, how="written", after=None)
 
 

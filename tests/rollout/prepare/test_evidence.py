@@ -21,7 +21,6 @@ from optimizer.documents.rollback_file import rollback_path, write_rollback
 from optimizer.errors import EstateError, JournalError, OptimizerError, PlanFormatError, StalePlanError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
-from optimizer.journal import IntentRecord
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
@@ -44,7 +43,7 @@ from tests.plan.estates import policy_id
 from tests.rollout.azure_rollouts import ready_of, small
 from tests.rollout.conftest import PACE, Ready, run
 from tests.rollout.fake_service import FakeService
-from tests.rollout.small_rollouts import inventory_of
+from tests.rollout.small_rollouts import intent_of, inventory_of
 
 Json = Any
 FREEZE = (DateRange(first=date(2026, 2, 1), last=date(2026, 2, 28)),)
@@ -235,17 +234,7 @@ def test_an_edited_policy_is_checked_like_the_others(tmp_path: Path) -> None:
         check_plan(edited, tmp_path / "plan.json", ready.document, ready.inventory, ready.writes)
     before = copy.deepcopy(write.before)
     assert before is not None
-    intent = IntentRecord(
-        number=write.number,
-        at=ready.noon,
-        kind=write.kind,
-        vault_id=write.vault_id,
-        object_id=write.object_id,
-        name=write.name,
-        vms=write.vms,
-        before=before,
-        body=dict(write.body),
-    )
+    intent = intent_of(write, ready.noon, before=before)
     check_journal([intent], ready.writes, tmp_path / "journal")
     before["properties"]["retentionPolicy"]["dailySchedule"]["retentionDuration"]["count"] = 1
     with pytest.raises(JournalError, match="'before' is not the object"):

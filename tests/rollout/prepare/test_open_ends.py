@@ -5,27 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from optimizer.errors import UncertainError
-from optimizer.journal import DoneRecord, FailedRecord, IntentRecord, Record, state_of
+from optimizer.journal import DoneRecord, FailedRecord, Record, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import Resource
 from optimizer.rollout.prepare.open_ends import look_up_open_ends
 from tests.plan.estates import VAULT
 from tests.rollout.fake_service import FakeService
 from tests.rollout.prepare.small_runs import READY, session_in
-from tests.rollout.small_rollouts import NOW
+from tests.rollout.small_rollouts import NOW, intent_of
 
 MOVE = next(write for write in READY.writes if write.kind == "reassign_item")
-INTENT = IntentRecord(
-    number=MOVE.number,
-    at=NOW,
-    kind=MOVE.kind,
-    vault_id=MOVE.vault_id,
-    object_id=MOVE.object_id,
-    name=MOVE.name,
-    vms=MOVE.vms,
-    before=MOVE.before,
-    body=dict(MOVE.body),
-)
+INTENT = intent_of(MOVE)
 REFUSED = FailedRecord(number=MOVE.number, at=NOW, error="busy")
 NOTHING = state_of([])
 NUMBERS = {write.number for write in READY.writes}

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from optimizer.errors import CloudError, ThrottledError, UncertainError
-from optimizer.journal import Commands, IntentRecord, state_of
+from optimizer.journal import Commands, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.ports import Resource
 from optimizer.rollout.prepare.freshness import Freshness
@@ -25,7 +25,7 @@ from tests.plan.estates import VAULT
 from tests.rollout.azure_rollouts import LOCK
 from tests.rollout.fake_service import FakeService
 from tests.rollout.prepare.small_runs import READY, session_in
-from tests.rollout.small_rollouts import NOW
+from tests.rollout.small_rollouts import intent_of
 
 HERE = ArmId(VAULT)
 COMMANDS = Commands(Path("plan.json"), Path("plan.journal.jsonl"))
@@ -98,17 +98,7 @@ def test_what_a_run_leaves_out_is_offered() -> None:
 def test_writes_of_unknown_outcome_are_named() -> None:
     """If they are not known to have ended."""
     move = MOVES[0]
-    intent = IntentRecord(
-        number=move.number,
-        at=NOW,
-        kind=move.kind,
-        vault_id=HERE,
-        object_id=move.object_id,
-        name=move.name,
-        before=None,
-        body=None,
-    )
-    (remark,) = looked_at(MOVES, state_of([intent]))
+    (remark,) = looked_at(MOVES, state_of([intent_of(move, vault_id=HERE)]))
     assert remark.startswith("an earlier run began to write app-0, and its outcome is not known yet")
     assert looked_at(MOVES, state_of([])) == []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from optimizer.model.rules import Rules
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.session.session import Session, is_for_subscription, read_only, subscription_of
 from tests.plan.estates import VAULT, standard_policy
-from tests.rollout.fake_service import FakeService
+from tests.rollout.fake_service import FakeCloud, FakeService
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, world
 
 GIVEN = world([standard_policy("one", "23:00")], {"a": "one", "b": "one"}, {"a": "02:00"}, Rules())
@@ -80,25 +80,6 @@ def test_a_wrong_clock_is_refused(session: Session[FakeService]) -> None:
     session.service.ahead = timedelta(hours=-1)
     with pytest.raises(ClockError, match=r"run 'apply' again\. Nothing was written"):
         session.require_clock("apply")
-
-
-@dataclass(frozen=True)
-class FakeCloud:
-    """A cloud of one fake service."""
-
-    fake: FakeService
-    clock: VirtualClock
-    state_folder: Path
-    emulator: str = ""
-    polling_seconds: float = 0.5
-
-    def reader(self) -> FakeService:
-        """The service."""
-        return self.fake
-
-    def service(self) -> FakeService:
-        """The service."""
-        return self.fake
 
 
 def test_each_emulator_has_a_ledger_of_its_own(tmp_path: Path) -> None:

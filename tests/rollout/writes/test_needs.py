@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optimizer.journal import DoneRecord, IntentRecord, state_of
+from optimizer.journal import DoneRecord, state_of
 from optimizer.rollout.writes.needs import surely_made, with_what_they_need
-from tests.rollout.small_rollouts import NOW, item_write
+from tests.rollout.small_rollouts import NOW, intent_of, item_write
 
 
 def write(number: int, *needs: int):  # type: ignore[no-untyped-def]  # a write
@@ -26,15 +26,4 @@ def test_a_write_is_made_with_everything_that_it_needs() -> None:
 def test_what_a_begun_write_needs_is_made_but_not_the_write_itself() -> None:
     """A write is begun only when all that it needs is made; whether it took effect itself is not known."""
     done = DoneRecord(number=4, at=NOW, how="written", after=None)
-    begun = CHAIN[2]
-    intent = IntentRecord(
-        number=3,
-        at=NOW,
-        kind=begun.kind,
-        vault_id=begun.vault_id,
-        object_id=begun.object_id,
-        name=begun.name,
-        before=None,
-        body=None,
-    )
-    assert surely_made(state_of([done, intent]), CHAIN) == {1, 2, 4}
+    assert surely_made(state_of([done, intent_of(CHAIN[2])]), CHAIN) == {1, 2, 4}
